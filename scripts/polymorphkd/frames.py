@@ -1,0 +1,406 @@
+"""Ragged columnar set of configurations, and its way to and from Parquet, extxyz and ASE.
+
+A :class:`Frames` keeps all atoms of all frames in flat arrays (the layout that the numba
+kernels and Arrow share) plus one pandas row of metadata per frame.  Positions and cells
+are rounded to 1e-8 Å on entry, which is the precision of extended XYZ: a frame keeps its
+bits, and so its :func:`frame_ids`, through any file this project writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import iread, write
+
+from .errors import InputError
+from .provenance import atomic_path
+
+DECIMALS = 8
+"""Decimals of an ångström that positions and cells keep (the precision of extxyz)."""
+
+ID_RESOLUTION = 1e-7
+"""Fraction of a cell edge (or Å along open directions) that a frame id distinguishes."""
+
+STRUCTURE_COLUMNS = ("frame_id", "numbers", "positions", "cell", "pbc")
+LABEL_COLUMNS = ("energy", "forces", "stress")
+
+
+def _rounded(values: Any) -> np.ndarray:
+    return np.round(np.asarray(values, dtype=np.float64), DECIMALS) + 0.0  # no minus zero
+
+
+@dataclass
+class Frames:
+    """Configurations in flat arrays.
+
+    Parameters
+    ----------
+    offsets : ndarray, shape (n_frames + 1,), int64
+        Atoms of frame ``i`` are ``offsets[i]:offsets[i + 1]`` of the flat arrays.
+    numbers : ndarray, shape (n_atoms_total,), int64
+        Atomic numbers.
+    positions : ndarray, shape (n_atoms_total, 3), float64, Å
+    cells : ndarray, shape (n_frames, 3, 3), float64, Å
+        Rows are the cell vectors.
+    pbc : ndarray, shape (n_frames, 3), bool
+    energy : ndarray, shape (n_frames,), float64, eV, optional
+        Total energy of the cell; NaN where a frame has none.
+    forces : ndarray, shape (n_atoms_total, 3), float64, eV/Å, optional
+    stress : ndarray, shape (n_frames, 6), float64, eV/Å^3, optional
+        ASE sign (positive is tension) and Voigt order xx yy zz yz xz xy.
+    meta : DataFrame, n_frames rows
+        Anything else that belongs to a frame (lineage, status, fidelity).
+    """
+
+    offsets: np.ndarray
+    numbers: np.ndarray
+    positions: np.ndarray
+    cells: np.ndarray
+    pbc: np.ndarray
+    energy: np.ndarray | None = None
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+    meta: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __post_init__(self) -> None:
+        self.offsets = np.asarray(self.offsets, dtype=np.int64)
+        self.numbers = np.asarray(self.numbers, dtype=np.int64)
+        self.positions = _rounded(self.positions).reshape(-1, 3)
+        self.cells = _rounded(self.cells).reshape(-1, 3, 3)
+        self.pbc = np.asarray(self.pbc, dtype=bool).reshape(-1, 3)
+        if not len(self.meta.columns):
+            self.meta = pd.DataFrame(index=range(len(self)))
+        self.meta = self.meta.reset_index(drop=True)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_atoms(self) -> np.ndarray:
+        """Atoms per frame, shape (n_frames,), int64."""
+        return np.diff(self.offsets)
+
+    @property
+    def volumes(self) -> np.ndarray:
+        """Cell volumes in Å^3, shape (n_frames,)."""
+        return np.abs(np.linalg.det(self.cells))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether energies, forces and stresses are all present."""
+        return self.energy is not None and self.forces is not None and self.stress is not None
+
+    def atoms_of(self, index: int) -> slice:
+        """Slice of the flat arrays that holds frame `index`."""
+        return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+
+    def frame_ids(self) -> list[str]:
+        """Identity of each frame; see :func:`frame_id`."""
+        return [
+            frame_id(
+                self.numbers[self.atoms_of(i)],
+                self.positions[self.atoms_of(i)],
+                self.cells[i],
+                self.pbc[i],
+            )
+            for i in range(len(self))
+        ]
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Frames:
+        """Frames at `indices`, in that order."""
+        index = np.asarray(indices, dtype=np.int64).reshape(-1)
+        sizes = self.n_atoms[index]
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        pieces = [np.arange(self.offsets[i], self.offsets[i + 1]) for i in index]
+        flat = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64)
+        return Frames(
+            offsets,
+            self.numbers[flat],
+            self.positions[flat],
+            self.cells[index],
+            self.pbc[index],
+            None if self.energy is None else self.energy[index],
+            None if self.forces is None else self.forces[flat],
+            None if self.stress is None else self.stress[index],
+            self.meta.iloc[index],
+        )
+
+    def sorted_by_id(self, unique: bool = True) -> Frames:
+        """Frames in the order of their ids; of equal frames the first stays if `unique`."""
+        ids = np.array(self.frame_ids(), dtype=str)
+        if unique:
+            return self.take(np.unique(ids, return_index=True)[1])
+        return self.take(np.argsort(ids, kind="stable"))
+
+    def atoms(self, index: int) -> Atoms:
+        """Frame `index` as ASE Atoms; labels and metadata go to ``info`` and ``arrays``."""
+        where = self.atoms_of(index)
+        result = Atoms(
+            numbers=self.numbers[where],
+            positions=self.positions[where],
+            cell=self.cells[index],
+            pbc=self.pbc[index],
+        )
+        for name, value in self.meta.iloc[index].items():
+            if not _is_missing(value):
+                result.info[str(name)] = value.item() if isinstance(value, np.generic) else value
+        if self.energy is not None and np.isfinite(self.energy[index]):
+            result.info["REF_energy"] = float(self.energy[index])
+        if self.stress is not None and np.all(np.isfinite(self.stress[index])):
+            result.info["REF_stress"] = self.stress[index].copy()
+        if self.forces is not None and np.all(np.isfinite(self.forces[where])):
+            result.arrays["REF_forces"] = self.forces[where].copy()
+        return result
+
+    def to_atoms(self) -> list[Atoms]:
+        """All frames as ASE Atoms."""
+        return [self.atoms(i) for i in range(len(self))]
+
+    def with_meta(self, **columns: Any) -> Frames:
+        """Copy with metadata columns added or replaced."""
+        result = self.take(np.arange(len(self)))
+        result.meta = result.meta.assign(**columns)
+        return result
+
+    def without_labels(self) -> Frames:
+        """Copy with structure and metadata only."""
+        return Frames(
+            self.offsets,
+            self.numbers,
+            self.positions,
+            self.cells,
+            self.pbc,
+            meta=self.meta,
+        )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (np.isscalar(value) and bool(pd.isna(value)))
+
+
+def frame_id(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str:
+    """Sixteen hexadecimal digits that identify a configuration.
+
+    Species, cell and positions are hashed after wrapping into the cell (along periodic
+    directions), rounding to `ID_RESOLUTION` and sorting the atoms, so wrapping and
+    permutation of atoms keep the id; rotations and other cells of the same crystal do not.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (n_atoms,)
+    positions : ndarray, shape (n_atoms, 3), Å
+    cell : ndarray, shape (3, 3), Å
+    pbc : ndarray, shape (3,), bool
+    """
+    periodic = np.asarray(pbc, dtype=bool)
+    basis = np.where(periodic[:, None], cell, np.eye(3))
+    if abs(np.linalg.det(basis)) < 1e-12:
+        basis = np.eye(3)
+        periodic = np.zeros(3, dtype=bool)
+    steps = np.rint(np.asarray(positions) @ np.linalg.inv(basis) / ID_RESOLUTION).astype(np.int64)
+    n_steps = round(1 / ID_RESOLUTION)
+    steps[:, periodic] %= n_steps
+    order = np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0], numbers))
+    hasher = hashlib.blake2b(digest_size=8)
+    hasher.update(np.asarray(numbers, dtype="<i8")[order].tobytes())
+    hasher.update(steps[order].astype("<i8").tobytes())
+    hasher.update(np.rint(np.asarray(cell) / ID_RESOLUTION).astype("<i8").tobytes())
+    hasher.update(periodic.tobytes())
+    return hasher.hexdigest()
+
+
+def concatenate(parts: Sequence[Frames]) -> Frames:
+    """Join frame sets; a label or metadata column missing in one part becomes NaN there."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return from_atoms([])
+    sizes = np.concatenate([part.n_atoms for part in parts])
+    n_total = [len(part.numbers) for part in parts]
+
+    def joined(name: str, lengths: list[int], width: tuple[int, ...]) -> np.ndarray | None:
+        values = [getattr(part, name) for part in parts]
+        if all(value is None for value in values):
+            return None
+        return np.concatenate(
+            [
+                np.full((n, *width), np.nan) if value is None else value
+                for value, n in zip(values, lengths, strict=True)
+            ]
+        )
+
+    n_frames = [len(part) for part in parts]
+    return Frames(
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.positions for part in parts]),
+        np.concatenate([part.cells for part in parts]),
+        np.concatenate([part.pbc for part in parts]),
+        joined("energy", n_frames, ()),
+        joined("forces", n_total, (3,)),
+        joined("stress", n_frames, (6,)),
+        pd.concat([part.meta for part in parts], ignore_index=True),
+    )
+
+
+def from_atoms(images: Iterable[Atoms]) -> Frames:
+    """Frames from ASE Atoms; labels are taken from the ``REF_`` keys alone.
+
+    Scalar entries of ``info`` (text, numbers, truth values) become metadata.
+    """
+    images = list(images)
+    sizes = [len(image) for image in images]
+    total = sum(sizes)
+    energy = np.array([float(a.info.get("REF_energy", np.nan)) for a in images])
+    stress = np.array(
+        [np.asarray(a.info.get("REF_stress", np.full(6, np.nan)), dtype=float) for a in images]
+    ).reshape(-1, 6)
+    forces = [a.arrays.get("REF_forces", np.full((len(a), 3), np.nan)) for a in images]
+    meta = [
+        {
+            key: value
+            for key, value in a.info.items()
+            if not key.startswith("REF_")
+            and key != "frame_id"
+            and isinstance(value, str | int | float | bool | np.generic)
+        }
+        for a in images
+    ]
+    flat_forces = np.concatenate(forces) if images else np.zeros((0, 3))
+    return Frames(
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.concatenate([a.numbers for a in images]) if total else np.zeros(0),
+        np.concatenate([a.positions for a in images]) if total else np.zeros((0, 3)),
+        np.array([a.cell.array for a in images]).reshape(-1, 3, 3),
+        np.array([a.pbc for a in images]).reshape(-1, 3),
+        energy if np.isfinite(energy).any() else None,
+        flat_forces if np.isfinite(flat_forces).any() else None,
+        stress if np.isfinite(stress).any() else None,
+        pd.DataFrame(meta, index=range(len(images))),
+    )
+
+
+def to_table(frames: Frames) -> pa.Table:
+    """Arrow table with one row per frame and list columns for what is per atom."""
+    n = len(frames)
+    columns: dict[str, pa.Array] = {
+        "frame_id": pa.array(frames.frame_ids(), pa.string()),
+        "numbers": pa.ListArray.from_arrays(frames.offsets, frames.numbers),
+        "positions": _list_column(frames.offsets * 3, frames.positions),
+        "cell": _list_column(np.arange(n + 1) * 9, frames.cells),
+        "pbc": pa.ListArray.from_arrays(np.arange(n + 1) * 3, frames.pbc.ravel()),
+    }
+    if frames.energy is not None:
+        columns["energy"] = pa.array(frames.energy)
+    if frames.forces is not None:
+        columns["forces"] = _list_column(frames.offsets * 3, frames.forces)
+    if frames.stress is not None:
+        columns["stress"] = _list_column(np.arange(n + 1) * 6, frames.stress)
+    for name in frames.meta.columns:
+        if name not in columns:
+            columns[str(name)] = pa.array(frames.meta[name], from_pandas=True)
+    return pa.table(columns)
+
+
+def _list_column(offsets: np.ndarray, values: np.ndarray) -> pa.Array:
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(values).ravel())
+
+
+def from_table(table: pa.Table) -> Frames:
+    """Inverse of :func:`to_table`."""
+
+    def flat(name: str) -> np.ndarray | None:
+        if name not in table.column_names:
+            return None
+        return table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+    numbers = table["numbers"].combine_chunks()
+    sizes = numbers.value_lengths().to_numpy(zero_copy_only=False)
+    forces, stress, pbc = flat("forces"), flat("stress"), flat("pbc")
+    assert pbc is not None
+    known = {*STRUCTURE_COLUMNS, *LABEL_COLUMNS}
+    meta = table.drop_columns([name for name in table.column_names if name in known])
+    return Frames(
+        np.concatenate([[0], np.cumsum(sizes)]),
+        flat("numbers"),  # type: ignore[arg-type]
+        flat("positions"),  # type: ignore[arg-type]
+        flat("cell"),  # type: ignore[arg-type]
+        pbc.reshape(-1, 3),
+        table["energy"].to_numpy() if "energy" in table.column_names else None,
+        None if forces is None else forces.reshape(-1, 3),
+        None if stress is None else stress.reshape(-1, 6),
+        meta.to_pandas() if meta.num_columns else pd.DataFrame(index=range(table.num_rows)),
+    )
+
+
+def write_frames(path: str | Path, frames: Frames) -> None:
+    """Write frames atomically; the suffix decides (.parquet, else any format ASE writes)."""
+    path = Path(path)
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            pq.write_table(to_table(frames), temporary, compression="zstd")
+        elif path.suffix in (".extxyz", ".xyz"):
+            named = frames.with_meta(frame_id=frames.frame_ids())
+            write(temporary, named.to_atoms(), format="extxyz")
+        else:
+            write(temporary, frames.to_atoms())
+
+
+def _promote_calculator(image: Atoms) -> Atoms:
+    """Turn results that a reader put into a calculator into ``REF_`` keys."""
+    if isinstance(image.calc, SinglePointCalculator) and "REF_energy" not in image.info:
+        results = image.calc.results
+        energy = results.get("free_energy", results.get("energy"))
+        if energy is not None:
+            image.info["REF_energy"] = float(energy)
+        if results.get("forces") is not None:
+            image.arrays["REF_forces"] = np.asarray(results["forces"])
+        if results.get("stress") is not None and np.size(results["stress"]) == 6:
+            image.info["REF_stress"] = np.asarray(results["stress"])
+    image.calc = None
+    return image
+
+
+def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frames:
+    """Read every frame of one file: Parquet of this project or any format ASE reads.
+
+    Parameters
+    ----------
+    path : path
+    labels_from_calculator : bool
+        Also accept labels that are not under ``REF_`` keys (a DFT output file).
+
+    Raises
+    ------
+    InputError
+        The file is absent, empty, or cannot be read as frames.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; expected at least one structure")
+    try:
+        if path.suffix == ".parquet":
+            return from_table(pq.read_table(path))
+        images = [image for image in iread(path, index=":") if isinstance(image, Atoms)]
+    except Exception as error:  # ASE readers raise anything at all on malformed text
+        reason = str(error).strip() or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read as structures ({reason}); allowed is Parquet of this "
+            "project or any format that ASE reads"
+        ) from error
+    if labels_from_calculator:
+        images = [_promote_calculator(image) for image in images]
+    if not images or not any(len(image) for image in images):
+        raise InputError(f"{path}: holds no atoms; expected at least one structure")
+    return from_atoms(images)

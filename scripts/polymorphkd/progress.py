@@ -1,0 +1,78 @@
+"""Logging of one job: everything to its log file, the lines a person follows to the console."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import PolymorphKDError
+
+logger = logging.getLogger("polymorphkd")
+
+
+@contextmanager
+def job(log_file: str | Path, stage: str) -> Iterator[None]:
+    """Run the body of a Snakemake script with its log file and its name on the console.
+
+    Expected errors end the job with their one message, unexpected ones with the
+    traceback in the log file and the last line on the console.  Both exit with status 1.
+    """
+    Path(log_file).parent.mkdir(parents=True, exist_ok=True)
+    file_handler = logging.FileHandler(log_file, mode="w")
+    file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter(f"    {stage:<12s} %(message)s"))
+    logger.handlers = [file_handler, console]
+    logger.setLevel(logging.DEBUG)
+    file_handler.setLevel(logging.DEBUG)
+    console.setLevel(logging.INFO)
+    logger.propagate = False
+    started = time.monotonic()
+    try:
+        yield
+    except PolymorphKDError as error:
+        logger.error("ERROR: %s", error)
+        sys.exit(1)
+    except Exception as error:
+        logger.debug("%s", traceback.format_exc())
+        logger.error("ERROR: %s: %s (traceback in %s)", type(error).__name__, error, log_file)
+        sys.exit(1)
+    logger.info("done in %.0f s", time.monotonic() - started)
+
+
+class Counter:
+    """Progress of a loop as a line every few seconds: count, rate and time left.
+
+    Parameters
+    ----------
+    total : int
+        Number of items to do.
+    what : str
+        Plural name of the items, as in ``12 of 40 frames``.
+    every : float
+        Seconds between two lines.
+    """
+
+    def __init__(self, total: int, what: str, every: float = 15.0) -> None:
+        self.total = total
+        self.what = what
+        self.every = every
+        self.done = 0
+        self.started = self._last = time.monotonic()
+
+    def step(self, n: int = 1, note: str = "") -> None:
+        """Count `n` finished items; print when `every` seconds have passed or at the end."""
+        self.done += n
+        now = time.monotonic()
+        if now - self._last < self.every and self.done < self.total:
+            return
+        self._last = now
+        spent = now - self.started
+        left = spent / max(self.done, 1) * (self.total - self.done)
+        text = f"{self.done} of {self.total} {self.what}, {spent:.0f} s spent, {left:.0f} s left"
+        logger.info("%s%s", text, f", {note}" if note else "")

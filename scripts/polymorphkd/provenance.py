@@ -1,0 +1,103 @@
+"""Where a number came from: digests of settings and code, versions, atomic files, random streams."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def digest(value: Any, length: int = 12) -> str:
+    """Short hexadecimal digest of a JSON-serialisable value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()[:length]
+
+
+def _strip_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree
+
+
+def code_digest(*rooms: str) -> str:
+    """Digest of the package code in `rooms` (module or folder names below the package).
+
+    Comments, formatting and docstrings do not count, so an edited sentence never
+    relaunches a stage, while an edited statement does.
+    """
+    parts = []
+    for room in rooms:
+        path = PACKAGE / room
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+        for file in files:
+            tree = _strip_docstrings(ast.parse(file.read_text()))
+            parts.append((str(file.relative_to(PACKAGE)), ast.dump(tree)))
+    return digest(parts)
+
+
+def rng(seed: int, material: str, stage: str, item: int | str) -> np.random.Generator:
+    """Random stream owned by one item of one stage.
+
+    The stream depends on these four values alone, never on the number of cores, shards
+    or on the order of execution.
+    """
+    key = hashlib.blake2b(f"{material}|{stage}|{item}".encode(), digest_size=16).digest()
+    words = np.frombuffer(key, dtype="<u4").tolist()
+    return np.random.default_rng(np.random.SeedSequence([seed, *words]))
+
+
+def version_of(distribution: str) -> str:
+    """Installed version of a distribution, or an empty string where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it takes the final name only on success.
+
+    A reader therefore sees either the old file, the whole new file, or none.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN is refused because JSON has none."""
+    text = json.dumps(value, indent=2, sort_keys=False, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text())
