@@ -185,7 +185,7 @@ class Frames:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (np.isscalar(value) and bool(pd.isna(value)))
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def frame_id(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str:
@@ -393,7 +393,7 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
         if path.suffix == ".parquet":
             return from_table(pq.read_table(path))
         images = [image for image in iread(path, index=":") if isinstance(image, Atoms)]
-    except Exception as error:  # ASE readers raise anything at all on malformed text
+    except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise InputError(
             f"{path}: cannot be read as structures ({reason}); allowed is Parquet of this "

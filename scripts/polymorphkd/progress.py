@@ -38,7 +38,7 @@ def job(log_file: str | Path, stage: str) -> Iterator[None]:
     except PolymorphKDError as error:
         logger.error("ERROR: %s", error)
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (the boundary of a job: reported, then exit)
         logger.debug("%s", traceback.format_exc())
         logger.error("ERROR: %s: %s (traceback in %s)", type(error).__name__, error, log_file)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Where a number came from: digests of settings and code, versions, atomic files, random streams."""
+"""Where a number came from: digests, versions, random streams, files written whole."""
 
 from __future__ import annotations
 
