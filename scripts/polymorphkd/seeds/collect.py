@@ -1,0 +1,175 @@
+"""All seeds of a material, checked and named."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from ..errors import InputError, StageError
+from ..frames import Frames, concatenate, from_atoms, read_frames
+from ..progress import logger
+from ..provenance import rng
+from ..settings import Settings
+from .md import snapshots
+from .prototypes import prototype, repeated
+
+MIN_DISTANCE = 0.5
+"""Atoms of a user's file that are nearer than this (Å) lie on top of each other."""
+
+
+def expand(patterns: Sequence[str]) -> list[Path]:
+    """Files that the user's names and wildcards mean, sorted.
+
+    Raises
+    ------
+    InputError
+        A name or wildcard matches no file.
+    """
+    files: list[Path] = []
+    for pattern in patterns:
+        found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+        if not found:
+            raise InputError(f"inputs.seeds: {pattern}: no such file")
+        files.extend(found)
+    return list(dict.fromkeys(files))
+
+
+def read_user_seeds(patterns: Sequence[str], elements: Sequence[str]) -> Frames:
+    """Seeds from the user's files, every frame checked.
+
+    Raises
+    ------
+    InputError
+        A file is absent, empty or unreadable, holds an element that is not in `elements`,
+        or holds atoms on top of each other; the message names file and frame.
+    """
+    parts = []
+    for path in expand(patterns):
+        frames = read_frames(path).without_labels()
+        check_frames(frames, elements, str(path))
+        names = [f"{path}#{i}" for i in range(len(frames))]
+        frames.meta = frames.meta.iloc[:, :0].assign(source=names)
+        parts.append(frames)
+    return concatenate(parts)
+
+
+def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
+    """Refuse frames with foreign elements, singular cells or overlapping atoms.
+
+    Raises
+    ------
+    InputError
+        With the name of the file, the index of the frame and what is allowed.
+    """
+    for i in range(len(frames)):
+        atoms = frames.atoms(i)
+        foreign = sorted(set(atoms.symbols) - set(elements))
+        if foreign:
+            raise InputError(
+                f"{where}: frame {i}: element {', '.join(foreign)} is not among the elements "
+                f"of this material ({', '.join(elements)})"
+            )
+        if not np.all(np.isfinite(atoms.positions)):
+            raise InputError(f"{where}: frame {i}: a position is not a finite number")
+        if atoms.pbc.any() and np.any(atoms.cell.lengths()[atoms.pbc] < 1e-3):
+            raise InputError(f"{where}: frame {i}: periodic, but a cell vector is missing")
+        if atoms.pbc.all() and atoms.get_volume() / len(atoms) < 0.5:
+            raise InputError(
+                f"{where}: frame {i}: volume {atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; "
+                "expected at least 0.5 Å^3 per atom"
+            )
+        nearest = _nearest(atoms)
+        if nearest < MIN_DISTANCE:
+            raise InputError(
+                f"{where}: frame {i}: two atoms are {nearest:.3f} Å apart; atoms on top of each "
+                f"other are refused (at least {MIN_DISTANCE} Å)"
+            )
+
+
+def _nearest(atoms: Atoms) -> float:
+    from ase.neighborlist import neighbor_list
+
+    distances = neighbor_list("d", atoms, MIN_DISTANCE)
+    return float(distances.min()) if len(distances) else np.inf
+
+
+def _scaled(cell: Atoms, deformation: np.ndarray, source: str) -> Atoms:
+    image = cell.copy()
+    image.set_cell(cell.cell.array @ deformation, scale_atoms=True)
+    image.info["source"] = source
+    return image
+
+
+def _strained(settings: Settings) -> list[Atoms]:
+    seeds = settings.seeds
+    images = []
+    for name in seeds.prototypes:
+        crystal = prototype(name, settings.elements[0], seeds.volume_per_atom)
+        cells = repeated(crystal, seeds.n_atoms)
+        if not cells:
+            logger.warning(
+                "prototype %s: no supercell has %d to %d atoms; left out", name, *seeds.n_atoms
+            )
+            continue
+        for strain in seeds.volume_strains:
+            factor = np.eye(3) * (1 + strain) ** (1 / 3)
+            images.append(_scaled(cells[0], factor, f"{name} volume {strain:+.0%}"))
+        for cell in cells:
+            random = rng(settings.seed, settings.material, "seeds", f"shear {name} {len(cell)}")
+            shear = random.normal(0, seeds.shear, (3, 3))
+            deformation = np.eye(3) + (shear + shear.T) / 2
+            images.append(_scaled(cell, deformation, f"{name} x{len(cell)} sheared"))
+    return images
+
+
+def _melted(settings: Settings) -> list[Atoms]:
+    seeds = settings.seeds
+    if seeds.md is None:
+        return []
+    images = []
+    for name in seeds.prototypes:
+        crystal = prototype(name, settings.elements[0], seeds.volume_per_atom)
+        for cell in repeated(crystal, seeds.n_atoms)[-1:]:
+            for temperature in seeds.md.temperatures:
+                item = f"md {name} {temperature:g}"
+                random = rng(settings.seed, settings.material, "seeds", item)
+                for image in snapshots(cell, temperature, seeds.md, random):
+                    image.info["source"] = f"{name} x{len(cell)} MD {temperature:g} K"
+                    images.append(image)
+    return images
+
+
+def collect(settings: Settings) -> Frames:
+    """Seeds of a material: the user's files, or strained prototypes and MD snapshots.
+
+    Returns
+    -------
+    Frames
+        Without duplicates, sorted by frame id; ``source`` says where each came from.
+
+    Raises
+    ------
+    InputError
+        A user's file cannot be used.
+    StageError
+        No seed is left.
+    """
+    if settings.inputs.seeds:
+        frames = read_user_seeds(settings.inputs.seeds, settings.elements)
+    else:
+        images = _strained(settings)
+        logger.info("%d strained prototypes", len(images))
+        melted = _melted(settings)
+        logger.info("%d frames from short MD", len(melted))
+        frames = from_atoms(images + melted)
+    frames = frames.sorted_by_id()
+    if not len(frames):
+        raise StageError(
+            f"{settings.material}: no seeds left; give files under inputs.seeds, or prototypes "
+            f"that fit seeds.n_atoms {list(settings.seeds.n_atoms)}"
+        )
+    return frames
