@@ -6,7 +6,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import InputError, StageError
-from polymorphkd.evaluate import compare, distribution, gain, gather, landscape_edges, with_cells
+from polymorphkd.evaluate import compare, distribution, gain, gather, with_cells
 from polymorphkd.evaluate.compare import check_reference
 from polymorphkd.evaluate.run import evaluate_model
 from polymorphkd.frames import Frames, from_atoms, write_frames
@@ -58,8 +58,8 @@ def reference() -> Frames:
 
 
 def with_axes(table: pd.DataFrame) -> pd.DataFrame:
-    table = table.assign(sS=-np.arange(len(table), dtype=float), Q6=0.1)
-    return with_cells(table, landscape_edges(table, 2))
+    table = table.assign(sS=-np.arange(len(table), dtype=float), Q6=0.1, settings_digest="a")
+    return with_cells(table, table, 2)
 
 
 def numbers(reference: Frames, **answers: Frames) -> dict:
@@ -143,13 +143,16 @@ def test_distribution_of_known_values():
     }
 
 
-def test_cells_split_the_range_and_keep_missing_points_apart():
-    points = pd.DataFrame({"sS": [-10.0, -5.0, 0.0, np.nan], "Q6": [0.0, 0.5, 0.26, 0.1]})
-    edges = landscape_edges(points, 2)
-    assert edges == {"sS": [-10.0, -5.0, 0.0], "Q6": [0.0, 0.25, 0.5]}
-    table = with_cells(points, edges)
-    assert table["cell_sS"].tolist() == [0, 1, 1, pd.NA]
-    assert table["cell_Q6"].tolist() == [0, 1, 1, 0]
+def test_cells_span_the_box_of_all_labelled_frames():
+    everything = pd.DataFrame({"sS": [-10.0, -5.0, 0.0], "Q6": [0.0, 0.5, 0.26]})
+    everything["settings_digest"] = "a"
+    table = with_cells(everything.iloc[[0, 1]], everything, 2)
+    assert table.attrs["edges"] == {"sS": [-10.0, -5.0, 0.0], "Q6": [0.0, 0.25, 0.5]}
+    assert table["cell_sS"].tolist() == [0, 1]
+    assert table["cell_Q6"].tolist() == [0, 1]
+    other = everything.assign(settings_digest=["a", "b", "b"])
+    with pytest.raises(StageError, match="different settings"):
+        with_cells(everything, other, 2)
 
 
 def test_error_per_cell_is_the_force_rmse_of_its_frames(reference):

@@ -1,6 +1,6 @@
 """Errors of every model on held-out DFT frames, per component, per frame and per cell."""
 
-from .cells import landscape_edges, with_cells
+from .cells import with_cells
 from .compare import compare, force_table, frame_table
 from .gather import distribution, gain, gather
 
@@ -11,6 +11,5 @@ __all__ = [
     "frame_table",
     "gain",
     "gather",
-    "landscape_edges",
     "with_cells",
 ]

@@ -1,44 +1,41 @@
-"""Cells of the landscape in which errors are averaged."""
+"""Cells of the landscape in which errors are averaged: the cells that the split walks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from ..landscape.grid import bounding_box, cells, coordinates
 
-def landscape_edges(points: pd.DataFrame, cells: int) -> dict[str, list[float]]:
-    """Edges of `cells` equal intervals per axis over the range of `points`.
+
+def with_cells(table: pd.DataFrame, everything: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Copy of `table` with the cell of each row's sS and Q6.
 
     Parameters
     ----------
-    points : DataFrame
-        With columns sS (kB per atom) and Q6; missing values are left out.
-    cells : int
-        Intervals per axis.
+    table : DataFrame
+        With columns sS and Q6 and those of landscape points.
+    everything : DataFrame
+        Landscape points that span the box: those of all labelled frames.
+    n : int
+        Cells per axis.
 
     Returns
     -------
-    dict
-        ``{"sS": [...], "Q6": [...]}`` with ``cells + 1`` edges each.
+    DataFrame
+        With cell_sS and cell_Q6, and in ``attrs["edges"]``, which Parquet keeps, the
+        ``n + 1`` edges of the cells per axis.
+
+    Raises
+    ------
+    StageError
+        Points made with different settings meet, or a frame has no sS.
     """
-    edges = {}
-    for axis in ("sS", "Q6"):
-        values = points[axis].dropna()
-        low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
-        edges[axis] = np.linspace(low, high, cells + 1).tolist()
-    return edges
-
-
-def with_cells(table: pd.DataFrame, edges: dict[str, list[float]]) -> pd.DataFrame:
-    """Copy of `table` with cell_sS and cell_Q6, the interval of each row's sS and Q6.
-
-    Points outside the edges belong to the outermost interval; a missing sS or Q6 gives a
-    missing cell.  The edges travel in ``attrs["edges"]``, which Parquet keeps.
-    """
-    result = table.copy()
-    for axis, values in edges.items():
-        inner = np.asarray(values)[1:-1]
-        cell = pd.Series(np.searchsorted(inner, table[axis], side="right"), index=table.index)
-        result[f"cell_{axis}"] = cell.astype("Int64").where(table[axis].notna())
-    result.attrs["edges"] = edges
+    box = bounding_box(coordinates(everything))
+    index = cells(table[["sS", "Q6"]].to_numpy(), box, n)
+    result = table.assign(cell_sS=index[:, 0], cell_Q6=index[:, 1])
+    result.attrs["edges"] = {
+        "sS": np.linspace(*box.sS, n + 1).tolist(),
+        "Q6": np.linspace(*box.Q6, n + 1).tolist(),
+    }
     return result

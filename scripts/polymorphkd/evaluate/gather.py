@@ -73,10 +73,9 @@ def per_cell(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         ``Q6``, its number of ``frames`` and ``force_meV_per_A`` per model.
     """
     first = next(iter(tables.values()))
-    placed = first.dropna(subset=["cell_sS", "cell_Q6"])
     squares = {model: table["force_rmse"] ** 2 for model, table in tables.items()}
     cells = []
-    for _, rows in placed.groupby(["cell_sS", "cell_Q6"]):
+    for _, rows in first.groupby(["cell_sS", "cell_Q6"]):
         weights = rows["n_atoms"].to_numpy()
         cells.append(
             {

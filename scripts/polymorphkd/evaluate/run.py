@@ -11,7 +11,7 @@ from ..frames import read_frames
 from ..predict import Predictor
 from ..progress import logger
 from ..settings import Landscape
-from .cells import landscape_edges, with_cells
+from .cells import with_cells
 from .compare import check_reference, compare
 
 LINEAGE = ("root",)
@@ -59,7 +59,6 @@ def evaluate_model(
     check_reference(reference, str(test))
     points = landscape.points(reference, settings, cutoff)
     rest = [landscape.points(read_frames(path), settings, cutoff) for path in others]
-    edges = landscape_edges(pd.concat([points, *rest]), cells)
     frames, forces = compare(reference, predictor.predict(reference.without_labels()))
     for name in ("sS", "Q6", "volume_per_atom"):
         frames[name] = points[name].to_numpy()
@@ -68,4 +67,4 @@ def evaluate_model(
             frames[name] = reference.meta[name].to_numpy()
     rmse = (frames["force_rmse"] ** 2 * frames["n_atoms"]).sum() / frames["n_atoms"].sum()
     logger.info("%d test frames, force RMSE %.1f meV/Å", len(frames), rmse**0.5)
-    return with_cells(frames, edges), forces
+    return with_cells(frames, pd.concat([points, *rest]), cells), forces

@@ -1,0 +1,53 @@
+"""Frames from one format to another, labels included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ase.io.formats import UnknownFileTypeError
+
+from .errors import InputError
+from .frames import Frames, concatenate, read_frames, write_frames
+
+
+def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames:
+    """Read every frame of `inputs` and write them to one file.
+
+    Labels are read from ``REF_`` keys, or from what a DFT code wrote (the free energy where
+    there is one), and are written under ``REF_`` keys (extxyz) or as columns (Parquet).
+
+    Parameters
+    ----------
+    inputs : sequence of path
+        Parquet of this project or any format that ASE reads.
+    output : path
+        Its name decides the format: .parquet, .extxyz or .xyz, or any that ASE writes.
+    force : bool
+        Overwrite an existing file.
+
+    Returns
+    -------
+    Frames
+        The frames that were written.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or written, or the output exists and `force` is false.
+    """
+    if output.exists() and not force:
+        raise InputError(f"{output}: exists already; give --force to overwrite it")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.parent}")
+    frames = concatenate([read_frames(path, labels_from_calculator=True) for path in inputs])
+    try:
+        write_frames(output, frames)
+    except UnknownFileTypeError as error:
+        raise InputError(
+            f"{output}: unknown format ({error}); allowed is .parquet, .extxyz or the name of a "
+            "file that ASE writes, such as POSCAR or .cif"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{output}: {error}") from error
+    return frames

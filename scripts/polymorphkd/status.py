@@ -1,0 +1,167 @@
+"""How far the run of a material is, read from its results folder alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from .provenance import read_json
+
+STAGES: dict[str, tuple[str, ...]] = {
+    "seeds": ("seeds/frames.parquet",),
+    "landscape": ("landscape/settings.json",),
+    "generate": ("generate/library.parquet",),
+    "select": ("select/standard.extxyz", "select/supplementary.extxyz"),
+    "label": ("label/labelled.extxyz",),
+    "split": ("split/train.extxyz", "split/valid.extxyz", "split/test.extxyz"),
+    "teacher": ("teacher/model_0.model",),
+    "relabel": ("relabel/labelled.extxyz",),
+    "student": ("student/dnn/model.pb", "student/dnn-kd/model.pb"),
+    "evaluate": ("evaluate/errors.json",),
+    "properties": tuple(f"properties/{m}.json" for m in ("dft", "teacher", "dnn", "dnn-kd")),
+    "deploy": ("deploy/dnn-kd/nve.json",),
+    "report": ("report.html", "summary.json"),
+}
+"""Files below results/{material} that a finished stage has, in the order of the chain."""
+
+RATE_LABELS = 50
+"""The rate of labelling is taken over this many last labels."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """State of one stage: done, partly done, running, interrupted or missing."""
+
+    name: str
+    state: str
+    count: str
+    modified: datetime | None
+
+
+def materials(results: Path) -> list[str]:
+    """Materials that have a results folder."""
+    return sorted(path.name for path in results.iterdir() if path.is_dir())
+
+
+def count_frames(path: Path) -> int:
+    """Frames in a Parquet or (ext)xyz file, without reading the structures."""
+    if path.suffix == ".parquet":
+        return pq.read_metadata(path).num_rows
+    frames = 0
+    with path.open() as file:
+        while line := file.readline().strip():
+            for _ in range(int(line) + 1):
+                file.readline()
+            frames += 1
+    return frames
+
+
+def started_outputs(workdir: Path) -> Iterator[str]:
+    """Outputs of jobs that Snakemake started and did not see end (its own bookkeeping)."""
+    folder = workdir / ".snakemake" / "incomplete"
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "migration_underway":
+            encoded = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+            yield base64.urlsafe_b64decode(encoded).decode(errors="replace")
+
+
+def _state(folder: Path, files: tuple[str, ...], started: list[str], locked: bool) -> str:
+    present = [name for name in files if (folder / name).is_file()]
+    stage = files[0].split("/")[0] + "/" if "/" in files[0] else files
+    if any(name.startswith(stage) for name in started):
+        return "running" if locked else "interrupted"
+    if len(present) == len(files):
+        return "done"
+    return "partly done" if present else "missing"
+
+
+def label_progress(folder: Path) -> str:
+    """Labels by status, total wanted and rate, from the records or the label store."""
+    total = folder / "select" / "standard.extxyz"
+    wanted = f" of {count_frames(total)}" if total.is_file() else ""
+    records = folder / "label" / "records.parquet"
+    if records.is_file():
+        tally = Counter(pd.read_parquet(records, columns=["status"])["status"])
+        return _tally(tally, wanted)
+    stores = [path for path in (folder / "label" / "store").glob("*") if path.is_dir()]
+    if not stores:
+        return ""
+    # Labels of other settings stay in the store; the newest folder is the one in use.
+    files = list(max(stores, key=_newest).rglob("*.json"))
+    times = sorted(path.stat().st_mtime for path in files)[-RATE_LABELS:]
+    rate = ""
+    if len(times) > 1 and times[-1] > times[0]:
+        rate = f", {3600 * (len(times) - 1) / (times[-1] - times[0]):.0f} per hour"
+    return _tally(Counter(read_json(path)["status"] for path in files), wanted) + rate
+
+
+def _newest(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in folder.rglob("*.json")), default=0.0)
+
+
+def _tally(tally: Counter[str], wanted: str) -> str:
+    failed = ", ".join(f"{n} {name}" for name, n in sorted(tally.items()) if name != "ok")
+    return f"{tally['ok']}{wanted} labelled" + (f", {failed}" if failed else "")
+
+
+def _count(folder: Path, name: str, files: tuple[str, ...]) -> str:
+    if name == "label":
+        return label_progress(folder)
+    frames = [
+        f"{count_frames(folder / file)} {Path(file).stem}"
+        for file in files
+        if Path(file).suffix in (".parquet", ".extxyz") and (folder / file).is_file()
+    ]
+    return ", ".join(frames)
+
+
+def stages(material: str, workdir: Path = Path()) -> list[Stage]:
+    """State of every stage of one material.
+
+    Parameters
+    ----------
+    material : str
+    workdir : path
+        Folder in which Snakemake runs.
+    """
+    folder = workdir / "results" / material
+    prefix = f"results/{material}/"
+    started = [
+        os.path.relpath(name, prefix)
+        for name in started_outputs(workdir)
+        if name.startswith(prefix)
+    ]
+    locked = any((workdir / ".snakemake" / "locks").glob("*.lock"))
+    table = []
+    for name, files in STAGES.items():
+        times = [(folder / file).stat().st_mtime for file in files if (folder / file).is_file()]
+        modified = datetime.fromtimestamp(max(times)) if times else None
+        state = _state(folder, files, started, locked)
+        table.append(Stage(name, state, _count(folder, name, files), modified))
+    return table
+
+
+def headline(material: str, workdir: Path = Path()) -> list[str]:
+    """Force RMSE and fcc properties from summary.json, or nothing before it exists."""
+    path = workdir / "results" / material / "summary.json"
+    try:
+        summary = read_json(path)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    force = ", ".join(
+        f"{model} {errors['force_meV_per_A']:.0f}" for model, errors in summary["rmse"].items()
+    )
+    values = ", ".join(
+        f"{model} {p['a0_A']:.3f} Å {p['B0_GPa']:.0f} GPa"
+        for model, p in summary["properties"].items()
+    )
+    return [f"force RMSE on the test set (meV/Å): {force}", f"a0 and B0: {values}"]
