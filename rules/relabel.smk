@@ -1,0 +1,71 @@
+# Teacher labels of the supplementary frames, in shards.
+
+
+def relabel_shards(suffix):
+    """Input function: one file per shard, as many as relabel.n_shards says."""
+
+    def files(wildcards):
+        return expand(
+            f"results/{wildcards.material}/relabel/shards/{{shard}}{suffix}.parquet",
+            shard=range(section("relabel")(wildcards)["n_shards"]),
+        )
+
+    return files
+
+
+rule relabel_frames:
+    input:
+        frames=source("supplementary"),
+        models=teacher_models,
+    output:
+        frames="results/{material}/relabel/shards/{shard}.parquet",
+        records="results/{material}/relabel/shards/{shard}_records.parquet",
+    log:
+        "results/{material}/logs/relabel_frames/{shard}.log",
+    benchmark:
+        "results/{material}/benchmarks/relabel_frames/{shard}.tsv"
+    conda:
+        "../envs/teacher.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=section("relabel"),
+        teacher=section("teacher"),
+        elements=section("elements"),
+        algorithm=algorithm("teacher"),
+    message:
+        "{wildcards.material}: labelling supplementary shard {wildcards.shard} by the teacher"
+    script:
+        "../scripts/relabel_frames.py"
+
+
+rule gather_relabelled:
+    input:
+        shards=relabel_shards(""),
+        records=relabel_shards("_records"),
+        test="results/{material}/split/test.extxyz",
+        valid="results/{material}/split/valid.extxyz",
+        landscape="results/{material}/landscape/settings.json",
+    output:
+        frames="results/{material}/relabel/labelled.extxyz",
+        records="results/{material}/relabel/records.parquet",
+    log:
+        "results/{material}/logs/gather_relabelled.log",
+    benchmark:
+        "results/{material}/benchmarks/gather_relabelled.tsv"
+    conda:
+        "../envs/teacher.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        split=section("split"),
+        landscape=section("landscape"),
+        algorithm=algorithm("teacher"),
+    message:
+        "{wildcards.material}: gathering teacher labels"
+    script:
+        "../scripts/gather_relabelled.py"

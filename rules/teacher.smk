@@ -1,0 +1,29 @@
+# Message-passing teacher: one job per model of the committee.
+
+
+rule train_teacher:
+    input:
+        train="results/{material}/split/train.extxyz",
+        valid="results/{material}/split/valid.extxyz",
+    output:
+        model="results/{material}/teacher/model_{k}.model",
+        metrics="results/{material}/teacher/metrics_{k}.json",
+    log:
+        "results/{material}/logs/train_teacher/{k}.log",
+    benchmark:
+        "results/{material}/benchmarks/train_teacher/{k}.tsv"
+    conda:
+        "../envs/teacher.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=section("teacher"),
+        elements=section("elements"),
+        seed=section("seed"),
+        algorithm=algorithm("teacher"),
+    message:
+        "{wildcards.material}: training teacher model {wildcards.k}"
+    script:
+        "../scripts/train_teacher.py"

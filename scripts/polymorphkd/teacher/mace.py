@@ -1,0 +1,172 @@
+"""MACE as teacher: training through ``mace_run_train``, prediction, files in between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ase.data import atomic_numbers
+
+from ..errors import StageError
+from ..frames import Frames
+from ..progress import logger
+from ..provenance import atomic_path, digest, version_of, write_json
+from ..settings import Mace
+from . import mace_process
+from .mace_model import MaceModel, load, resolve_device
+from .reference import reference_energies
+from .training import TrainingJob, read_labelled, rmse
+
+__all__ = ["load", "train"]
+
+_NAME = "teacher"
+
+
+def train(settings: Mace, job: TrainingJob) -> None:
+    """Train one model; see :func:`polymorphkd.teacher.train_teacher`.
+
+    Stage one weighs forces; stage two, with a lower constant learning rate, weighs energies
+    and stresses.  Validation and the saved model use the exponential moving average of the
+    weights, and the epoch of stage two with the lowest validation loss is kept.
+    """
+    sets = {name: read_labelled(getattr(job, name), job.elements) for name in ("train", "valid")}
+    references = reference_energies(sets["train"], job.elements)
+    for symbol, energy in references.items():
+        logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
+    device = resolve_device(settings.device)
+    with mace_process.claimed(job.work, _identity(settings, job)):
+        arguments = _arguments(settings, job, references, len(sets["train"]), device)
+        resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
+        source = job.work / f"{_NAME}{'_stagetwo' if _stage_two(settings) else ''}.model"
+        if not source.is_file():
+            raise StageError(f"teacher: mace_run_train ended without writing {source}")
+        model = load(source, settings, job.elements)
+        metrics = _metrics(settings, job, sets, model) | {
+            "device": device,
+            "resumed_from_epoch": resumed,
+            "reference_energies_eV": references,
+        }
+        _report(metrics)
+        write_json(job.metrics, metrics)
+        with atomic_path(job.model) as temporary:
+            shutil.copyfile(source, temporary)
+        shutil.rmtree(job.work)
+
+
+def _identity(settings: Mace, job: TrainingJob) -> str:
+    """Digest of what decides the result: settings, data, seed, version of MACE."""
+    return digest(
+        {
+            "settings": settings.model_dump(mode="json", exclude={"device"}),
+            "data": [digest(path.read_text()) for path in (job.train, job.valid)],
+            "elements": list(job.elements),
+            "seed": job.seed,
+            "mace": version_of("mace-torch"),
+        }
+    )
+
+
+def _stage_two(settings: Mace) -> int:
+    """First epoch of stage two, or 0 for a training without one."""
+    start = max(1, round(settings.stage_two_start * settings.epochs))
+    return start if start < settings.epochs else 0
+
+
+def _arguments(
+    settings: Mace, job: TrainingJob, references: dict[str, float], n_train: int, device: str
+) -> list[str]:
+    """Command line of ``mace_run_train``."""
+    stage_two = _stage_two(settings)
+    decay_epochs = stage_two or settings.epochs
+    final_rate = min(settings.final_learning_rate, settings.learning_rate)
+    # MACE drops the last incomplete batch, so a batch must not exceed the set.
+    batch = min(settings.batch_size, n_train)
+    options: dict[str, Any] = {
+        "name": _NAME,
+        "seed": job.seed,
+        "work_dir": job.work.resolve(),
+        "train_file": job.train.resolve(),
+        "valid_file": job.valid.resolve(),
+        "E0s": {atomic_numbers[symbol]: energy for symbol, energy in references.items()},
+        "device": device,
+        "default_dtype": settings.dtype,
+        "model": "MACE",
+        "r_max": settings.r_max,
+        "num_channels": settings.channels,
+        "max_L": settings.max_L,
+        "max_ell": settings.max_ell,
+        "correlation": settings.correlation,
+        "num_interactions": settings.interactions,
+        "loss": "stress",
+        "compute_stress": True,
+        "error_table": "PerAtomRMSEstressvirials",
+        "batch_size": batch,
+        "valid_batch_size": max(8, batch),
+        "max_num_epochs": settings.epochs,
+        "lr": settings.learning_rate,
+        "scheduler": "ExponentialLR",
+        "lr_scheduler_gamma": (final_rate / settings.learning_rate) ** (1 / decay_epochs),
+        "ema_decay": settings.ema_decay,
+        "plot": False,
+    }
+    for name, weight in zip(("energy", "forces", "stress"), settings.weights, strict=True):
+        options[f"{name}_weight"] = weight
+    flags = ["--ema", "--restart_latest", "--keep_checkpoints"]
+    if stage_two:
+        flags.append("--swa")
+        options |= {"start_swa": stage_two, "swa_lr": final_rate}
+        weights = zip(("energy", "forces", "stress"), settings.stage_two_weights, strict=True)
+        options |= {f"swa_{name}_weight": weight for name, weight in weights}
+    return [*flags, *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _learning_curve(work: Path, stage_two: int) -> list[dict[str, Any]]:
+    """Validation errors per epoch from MACE's own results file.
+
+    After a resumed training an epoch can occur twice; the later entry counts.
+    """
+    curve: dict[int, dict[str, Any]] = {}
+    for path in sorted((work / "results").glob("*_train.txt")):
+        for line in path.read_text().splitlines():
+            entry = json.loads(line)
+            if entry.get("mode") != "eval" or entry.get("epoch") is None:
+                continue
+            epoch = int(entry["epoch"])
+            curve[epoch] = {
+                "epoch": epoch,
+                "stage": 2 if stage_two and epoch >= stage_two else 1,
+                "loss": entry["loss"],
+                "energy_meV_per_atom": 1e3 * entry["rmse_e_per_atom"],
+                "force_meV_per_A": 1e3 * entry["rmse_f"],
+                "stress_meV_per_A3": 1e3 * entry["rmse_stress"],
+            }
+    return [curve[epoch] for epoch in sorted(curve)]
+
+
+def _metrics(
+    settings: Mace, job: TrainingJob, sets: dict[str, Frames], model: MaceModel
+) -> dict[str, Any]:
+    return {
+        "kind": "mace",
+        "versions": {name: version_of(name) for name in ("mace-torch", "torch", "e3nn")},
+        "seed": job.seed,
+        "settings": settings.model_dump(mode="json"),
+        "n_parameters": model.n_parameters,
+        "n_frames": {name: len(frames) for name, frames in sets.items()},
+        **{name: rmse(frames, model.predict(frames)) for name, frames in sets.items()},
+        "learning_curve": _learning_curve(job.work, _stage_two(settings)),
+    }
+
+
+def _report(metrics: dict[str, Any]) -> None:
+    for name in ("train", "valid"):
+        errors = metrics[name]
+        logger.info(
+            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, stress %.2f GPa",
+            name,
+            errors["energy_meV_per_atom"],
+            errors["force_meV_per_A"],
+            errors["stress_GPa"],
+        )

@@ -1,0 +1,183 @@
+"""``mace_run_train`` as a child process: started, followed, resumed after a kill."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import StageError
+from ..progress import Counter, logger
+
+_EPOCH = re.compile(
+    r"Epoch (?P<epoch>\d+): .*loss=\s*(?P<loss>\S+?), .*"
+    r"RMSE_E_per_atom=\s*(?P<energy>\S+) meV, RMSE_F=\s*(?P<force>\S+) meV"
+)
+_CHECKPOINT = re.compile(r"_epoch-(?P<epoch>\d+)(?P<stage_two>_swa)?\.pt$")
+_NOT_FINITE = {"nan", "inf", "-inf"}
+_LIBC = ctypes.CDLL(None)  # loaded here because a forked child should not open libraries
+_KEPT = 2  # the newest may be half-written when the machine dies, so one more is kept
+
+
+@contextmanager
+def claimed(work: Path, identity: str) -> Iterator[None]:
+    """Own the folder `work` for one training; what another training left there is removed.
+
+    Parameters
+    ----------
+    work : Path
+    identity : str
+        Digest of everything that decides the result.  A folder with another identity holds
+        checkpoints of other data or settings, which must not be continued.
+
+    Raises
+    ------
+    StageError
+        Another process trains in the same folder.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    lock = (work / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise StageError(
+            f"{work}: another process is training here; wait for it or end it"
+        ) from None
+    with lock:
+        mark = work / "identity"
+        if not mark.is_file() or mark.read_text() != identity:
+            for path in work.iterdir():
+                if path.name != ".lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            mark.write_text(identity)
+        yield
+
+
+def _checkpoints(work: Path) -> dict[bool, list[tuple[int, Path]]]:
+    """Checkpoints of stage one (False) and two (True) as (epoch, path), newest first."""
+    found: dict[bool, list[tuple[int, Path]]] = {False: [], True: []}
+    for path in (work / "checkpoints").glob("*.pt"):
+        match = _CHECKPOINT.search(path.name)
+        if match:
+            found[match["stage_two"] is not None].append((int(match["epoch"]), path))
+    return {stage: sorted(items, reverse=True) for stage, items in found.items()}
+
+
+def resume_epoch(work: Path) -> int:
+    """Epoch at which MACE will go on, 0 for a fresh start; torn checkpoints are removed."""
+    epochs = [0]
+    for items in _checkpoints(work).values():
+        for epoch, path in items:
+            if zipfile.is_zipfile(path):
+                epochs.append(epoch)
+            else:
+                logger.debug("checkpoint %s is incomplete and removed", path)
+                path.unlink()
+    return max(epochs)
+
+
+def _prune(work: Path) -> None:
+    for items in _checkpoints(work).values():
+        for _, path in items[_KEPT:]:
+            path.unlink(missing_ok=True)
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the parent dies, so that no training goes on unseen."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        _LIBC.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
+    """Run one training to its end, with a progress line every few seconds.
+
+    Everything the child prints goes to the log at debug level.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Command line of ``mace_run_train``.
+    work : Path
+        Its ``--work_dir``.
+    epochs : int
+        Total number of epochs.
+    threads : int
+        CPU threads of the child.
+
+    Returns
+    -------
+    int
+        Epoch from which the training went on, 0 if it started afresh.
+
+    Raises
+    ------
+    StageError
+        The child failed, was killed, or its validation error is no longer a number.
+    """
+    start = resume_epoch(work)
+    if start:
+        logger.info("resuming at epoch %d of %d from the last checkpoint", start, epochs)
+    environment = {
+        **os.environ,
+        **{name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mace.cli.run_train", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+        preexec_fn=_die_with_parent,
+    )
+    try:
+        what = f"epochs ({start} done before)" if start else "epochs"
+        last = _follow(child, work, Counter(epochs - start, what))
+    finally:
+        child.kill()
+        code = child.wait()
+    if code:
+        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        raise StageError(f"teacher: mace_run_train failed ({why}): {last}")
+    return start
+
+
+def _follow(child: subprocess.Popen[str], work: Path, counter: Counter) -> str:
+    """Log the child's lines until it ends; return its last one."""
+    assert child.stdout is not None
+    last = "no output"
+    for line in child.stdout:
+        text = line.rstrip()
+        if not text:
+            continue
+        last = text
+        logger.debug("mace: %s", text)
+        match = _EPOCH.search(text)
+        if not match:
+            continue
+        values = [match[name].lower() for name in ("loss", "energy", "force")]
+        if _NOT_FINITE & set(values):
+            raise StageError(
+                f"teacher: the training diverged: in epoch {match['epoch']} the validation "
+                "error is not a number; lower teacher.mace.learning_rate or check the labels"
+            )
+        _prune(work)
+        counter.step(
+            note=f"validation RMSE force {float(match['force']):.0f} meV/Å, "
+            f"energy {float(match['energy']):.1f} meV/atom",
+        )
+    child.wait()
+    return last

@@ -1,0 +1,129 @@
+"""Teacher labels of the supplementary frames: computed in shards, filtered, gathered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..errors import StageError
+from ..frames import Frames, concatenate
+from ..predict import Predictor
+from ..progress import Counter, logger
+from ..select import near
+from ..settings import Landscape, Relabel
+from .committee import SPREAD
+from .training import labels_of
+
+FIDELITY = "teacher"
+"""Value of the metadata column ``fidelity`` of frames that a teacher labelled."""
+
+_CHUNK = 64  # frames between two looks at the clock
+
+
+def relabel(frames: Frames, teacher: Predictor, settings: Relabel) -> tuple[Frames, pd.DataFrame]:
+    """Teacher labels of `frames`, without those that the teacher cannot be trusted on.
+
+    Parameters
+    ----------
+    frames : Frames
+        Existing labels are ignored.
+    teacher : Predictor
+    settings : Relabel
+
+    Returns
+    -------
+    Frames
+        Kept frames in the given order, with ``fidelity`` = ``teacher``, ``config_id`` (the
+        frame id) and, from a committee, ``force_spread`` (eV/Å).
+    DataFrame
+        One row per given frame: frame_id, status (``ok``, ``dropped:max_force`` or
+        ``dropped:spread``), max_force (largest norm of a force, eV/Å) and spread (eV/Å,
+        NaN with one model).
+    """
+    counter = Counter(len(frames), "frames")
+    parts = []
+    for start in range(0, len(frames), _CHUNK):
+        chunk = frames.take(np.arange(start, min(start + _CHUNK, len(frames))))
+        parts.append(teacher.predict(chunk))
+        counter.step(len(chunk))
+    labelled = concatenate(parts)
+    names = labelled.frame_ids()
+    spread = (
+        labelled.meta[SPREAD].to_numpy(dtype=float)
+        if SPREAD in labelled.meta
+        else np.full(len(labelled), np.nan)
+    )
+    largest = _max_force(labelled)
+    status = np.full(len(labelled), "ok", dtype=object)
+    status[spread > settings.max_spread] = "dropped:spread"
+    status[~(largest <= settings.max_force)] = "dropped:max_force"  # drops NaN as well
+    records = pd.DataFrame(
+        {"frame_id": names, "status": status, "max_force": largest, "spread": spread}
+    )
+    labelled = labelled.with_meta(fidelity=FIDELITY, config_id=names)
+    return labelled.take(np.flatnonzero(status == "ok")), records
+
+
+def _max_force(frames: Frames) -> np.ndarray:
+    """Largest norm of a force in each frame, eV/Å, shape (n_frames,)."""
+    if not len(frames):
+        return np.zeros(0)
+    norms = np.linalg.norm(labels_of(frames)[1], axis=1)
+    return np.maximum.reduceat(norms, frames.offsets[:-1])
+
+
+def gather(
+    shards: Sequence[Frames],
+    records: Sequence[pd.DataFrame],
+    held_out: Frames,
+    landscape: Landscape,
+    distance: float,
+    cutoff: float | None = None,
+) -> tuple[Frames, pd.DataFrame]:
+    """Join the shards and keep what validates and tests the models out of the training.
+
+    A frame that equals a held-out one, or lies within `distance` of one on the landscape,
+    is dropped: a student trained on it would be tested on what it has seen.
+
+    Parameters
+    ----------
+    shards : sequence of Frames
+    records : sequence of DataFrame
+        As :func:`relabel` returns them.
+    held_out : Frames
+        Test and validation frames.
+    landscape : Landscape
+    distance : float
+        See :func:`polymorphkd.select.near`.
+    cutoff : float, Å, optional
+        Neighbour cutoff of Q6, where the settings say ``auto``.
+
+    Returns
+    -------
+    Frames, DataFrame
+        As from :func:`relabel`, sorted by frame id whatever the number of shards; the
+        status may also be ``dropped:near_test``.
+
+    Raises
+    ------
+    StageError
+        No frame is left.
+    """
+    frames = concatenate(shards).sorted_by_id()
+    table = pd.concat(list(records), ignore_index=True).sort_values("frame_id", ignore_index=True)
+    names = np.array(frames.frame_ids(), dtype=str)
+    seen = np.isin(names, held_out.frame_ids())
+    seen |= near(frames, held_out, landscape, distance, cutoff)
+    table.loc[table["frame_id"].isin(names[seen]), "status"] = "dropped:near_test"
+    counts = table["status"].value_counts()
+    summary = ", ".join(f"{n} {status}" for status, n in counts.items())
+    logger.info("%d supplementary frames: %s", len(table), summary)
+    kept = frames.take(np.flatnonzero(~seen))
+    if not len(kept):
+        raise StageError(
+            f"relabel: none of {len(table)} supplementary frames is left ({summary}); raise "
+            "relabel.max_force or relabel.max_spread, or select more frames"
+        )
+    return kept, table

@@ -1,0 +1,126 @@
+"""What every teacher's training takes in and reports, whatever its family."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase.data import chemical_symbols
+from ase.units import GPa
+
+from ..errors import InputError
+from ..frames import Frames, read_frames
+from ..progress import logger
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One model to train.
+
+    Parameters
+    ----------
+    train, valid : Path
+        Labelled frames (REF_ keys).
+    model, metrics : Path
+        Files to write: the model, and JSON with learning curve, final errors and versions.
+    work : Path
+        Folder for checkpoints; a job that was killed goes on from there.  It is removed
+        once the model is written.
+    elements : sequence of str
+        Chemical symbols that the model shall know.
+    seed : int
+        Initial weights and order of the frames.
+    threads : int
+    """
+
+    train: Path
+    valid: Path
+    model: Path
+    metrics: Path
+    work: Path
+    elements: Sequence[str]
+    seed: int
+    threads: int = 1
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what libraries print and warn about to the log, at debug level."""
+    printed = io.StringIO()
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+    ):
+        warnings.simplefilter("default")
+        try:
+            yield
+        finally:
+            lines = [str(item.message) for item in caught] + printed.getvalue().splitlines()
+            for line in dict.fromkeys(lines):
+                logger.debug("%s", line)
+
+
+def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
+    """Frames fit for training: complete finite labels, no element but `elements`.
+
+    Raises
+    ------
+    InputError
+        A label is missing or not finite, or an atom's element is not in `elements`.
+    """
+    frames = read_frames(path)
+    missing = [
+        f"REF_{name}"
+        for name in ("energy", "forces", "stress")
+        if (values := getattr(frames, name)) is None or not np.isfinite(values).all()
+    ]
+    if missing:
+        raise InputError(
+            f"{path}: {', '.join(missing)} missing or not finite in at least one frame; the "
+            "teacher trains on energies (eV), forces (eV/Å) and stresses (eV/Å^3) of all frames"
+        )
+    found = {chemical_symbols[number] for number in np.unique(frames.numbers)}
+    foreign = sorted(found - set(elements))
+    if foreign:
+        raise InputError(
+            f"{path}: holds {', '.join(foreign)}, which is not under elements "
+            f"({', '.join(elements)})"
+        )
+    return frames
+
+
+def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energies, forces and stresses of frames that are known to have them."""
+    if frames.energy is None or frames.forces is None or frames.stress is None:
+        raise ValueError("the frames have no labels")
+    return frames.energy, frames.forces, frames.stress
+
+
+def rmse(reference: Frames, predicted: Frames) -> dict[str, float]:
+    """Root-mean-square errors of labels against a reference on the same frames.
+
+    Returns
+    -------
+    dict
+        ``energy_meV_per_atom``, ``force_meV_per_A`` (per component) and ``stress_GPa`` (per
+        component of the symmetric 3 x 3 tensor, so that shear counts twice).
+    """
+    energies, forces, stresses = (
+        new - old for new, old in zip(labels_of(predicted), labels_of(reference), strict=True)
+    )
+
+    def root_mean_square(values: np.ndarray) -> float:
+        return float(np.sqrt(np.mean(np.square(values))))
+
+    full = stresses[:, [0, 1, 2, 3, 4, 5, 3, 4, 5]]
+    return {
+        "energy_meV_per_atom": 1e3 * root_mean_square(energies / reference.n_atoms),
+        "force_meV_per_A": 1e3 * root_mean_square(forces),
+        "stress_GPa": root_mean_square(full) / GPa,
+    }

@@ -1,0 +1,26 @@
+"""Label one shard of the supplementary frames with the teacher."""
+
+from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.label import deal
+from polymorphkd.progress import job
+from polymorphkd.provenance import atomic_path
+from polymorphkd.settings import Relabel, Teacher
+from polymorphkd.teacher import load_teacher
+from polymorphkd.teacher.relabel import relabel
+
+with job(snakemake.log[0], "relabel"):
+    params = snakemake.params
+    settings = Relabel.model_validate(params.settings)
+    frames = deal(
+        read_frames(snakemake.input.frames), int(snakemake.wildcards.shard), settings.n_shards
+    )
+    models = snakemake.input.models
+    teacher = load_teacher(
+        Teacher.model_validate(params.teacher),
+        [models] if isinstance(models, str) else models,
+        params.elements,
+    )
+    kept, records = relabel(frames, teacher, settings)
+    write_frames(snakemake.output.frames, kept)
+    with atomic_path(snakemake.output.records) as path:
+        records.to_parquet(path, index=False)

@@ -1,0 +1,143 @@
+"""Relabelling: what is dropped and why, and the independence of the number of shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import bulk
+from polymorphkd.errors import StageError
+from polymorphkd.frames import Frames, concatenate, from_atoms, read_frames, write_frames
+from polymorphkd.label import deal
+from polymorphkd.settings import Landscape, Relabel
+from polymorphkd.teacher.committee import SPREAD
+from polymorphkd.teacher.relabel import gather, relabel
+
+LANDSCAPE = Landscape(rmax=5.0, cutoff=3.5)
+DISTANCE = 0.01
+
+
+def some_frames(n: int, seed: int) -> Frames:
+    random = np.random.default_rng(seed)
+    images = []
+    for _ in range(n):
+        image = bulk("Al", "fcc", random.uniform(3.8, 4.3), cubic=True)
+        image.rattle(0.15, rng=random)
+        images.append(image)
+    return from_atoms(images).with_meta(parent=[f"seed{i}" for i in range(n)])
+
+
+class Springs:
+    """Forces pull every atom to the cell's centre; a spread may be given per frame id."""
+
+    def __init__(self, spread: dict[str, float] | None = None, broken: str = "") -> None:
+        self.spread = spread
+        self.broken = broken
+
+    def predict(self, frames: Frames) -> Frames:
+        result = frames.take(np.arange(len(frames)))
+        result.energy = np.array([np.sum(result.atoms(i).positions) for i in range(len(result))])
+        result.forces = -result.positions.copy()
+        result.stress = np.tile(result.volumes[:, None], (1, 6))
+        names = result.frame_ids()
+        if self.broken in names:
+            result.forces[result.atoms_of(names.index(self.broken))] = np.nan
+        if self.spread is None:
+            return result
+        return result.with_meta(**{SPREAD: [self.spread.get(name, 0.0) for name in names]})
+
+
+def largest_forces(frames: Frames) -> np.ndarray:
+    return np.array(
+        [np.linalg.norm(frames.atoms(i).positions, axis=1).max() for i in range(len(frames))]
+    )
+
+
+def test_kept_frames_carry_the_teachers_labels() -> None:
+    frames = some_frames(5, 0)
+    frames.energy = np.full(5, 99.0)
+    kept, records = relabel(frames, Springs(), Relabel())
+    assert list(records["status"]) == ["ok"] * 5
+    assert list(records["frame_id"]) == frames.frame_ids()
+    np.testing.assert_allclose(records["max_force"], largest_forces(frames))
+    assert records["spread"].isna().all()
+    assert kept.energy is not None
+    np.testing.assert_allclose(kept.energy[0], frames.atoms(0).positions.sum())
+    assert set(kept.meta["fidelity"]) == {"teacher"}
+    assert list(kept.meta["config_id"]) == frames.frame_ids()
+    assert list(kept.meta["parent"]) == list(frames.meta["parent"])
+
+
+def test_large_forces_and_wide_spread_are_dropped_with_the_reason() -> None:
+    frames = some_frames(12, 1)
+    largest = largest_forces(frames)
+    limit = float(np.median(largest))
+    names = frames.frame_ids()
+    small = [name for name, force in zip(names, largest, strict=True) if force < limit]
+    spread = {small[0]: 0.9, small[1]: 1.1}
+    broken = small[2]
+    kept, records = relabel(
+        frames, Springs(spread, broken), Relabel(max_force=limit, max_spread=1.0)
+    )
+    status = dict(zip(records["frame_id"], records["status"], strict=True))
+    assert status[small[0]] == "ok"
+    assert status[small[1]] == "dropped:spread"
+    assert status[broken] == "dropped:max_force"  # a force that is not a number is no label
+    for name, force in zip(names, largest, strict=True):
+        if force > limit:
+            assert status[name] == "dropped:max_force"
+    assert kept.frame_ids() == [name for name in names if status[name] == "ok"]
+    assert records.set_index("frame_id").loc[small[1], "spread"] == 1.1
+
+
+def through_shards(frames: Frames, held_out: Frames, n: int, folder: Path) -> tuple[bytes, bytes]:
+    """Files of a run with `n` shards, each shard written and read as the workflow does."""
+    settings = Relabel(n_shards=n, max_force=float(np.median(largest_forces(frames))))
+    shards, tables = [], []
+    for shard in range(n):
+        kept, records = relabel(deal(frames, shard, n), Springs(), settings)
+        write_frames(folder / f"{shard}.parquet", kept)
+        records.to_parquet(folder / f"{shard}_records.parquet")
+        shards.append(read_frames(folder / f"{shard}.parquet"))
+        tables.append(pd.read_parquet(folder / f"{shard}_records.parquet"))
+    kept, records = gather(shards, tables, held_out, LANDSCAPE, DISTANCE)
+    write_frames(folder / "labelled.extxyz", kept)
+    return (folder / "labelled.extxyz").read_bytes(), records.to_json().encode()
+
+
+@pytest.mark.parametrize("n_shards", [2, 5, 17])
+def test_the_number_of_shards_changes_nothing(tmp_path: Path, n_shards: int) -> None:
+    """17 shards for 13 frames: some shards are empty."""
+    frames, held_out = some_frames(13, 2), some_frames(2, 3)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "many").mkdir()
+    one = through_shards(frames, held_out, 1, tmp_path / "one")
+    shuffled = frames.take(np.random.default_rng(0).permutation(13))
+    assert through_shards(shuffled, held_out, n_shards, tmp_path / "many") == one
+
+
+def test_test_frames_and_their_near_duplicates_never_pass() -> None:
+    frames = some_frames(8, 4)
+    near = frames.atoms(3)
+    near.positions[0, 0] += 1e-4  # another frame id, the same place on the landscape
+    equal = frames.atoms(5)
+    held_out = concatenate([from_atoms([near, equal]), some_frames(2, 5)])
+    assert from_atoms([near]).frame_ids()[0] not in frames.frame_ids()
+    kept, records = relabel(frames, Springs(), Relabel())
+    result, table = gather([kept], [records], held_out, LANDSCAPE, DISTANCE)
+    names = frames.frame_ids()
+    dropped = set(table.loc[table["status"] == "dropped:near_test", "frame_id"])
+    assert dropped == {names[3], names[5]}
+    assert set(result.frame_ids()) == set(names) - dropped
+    # Equal frames go by their id even where no distance is asked for.
+    result, table = gather([kept], [records], held_out, LANDSCAPE, 0.0)
+    assert set(names) - set(result.frame_ids()) >= {names[5]}
+
+
+def test_nothing_left_is_an_error_that_names_the_reasons() -> None:
+    frames = some_frames(4, 6)
+    kept, records = relabel(frames, Springs(), Relabel(max_force=1e-3))
+    with pytest.raises(StageError, match=r"none of 4 supplementary frames.*4 dropped:max_force"):
+        gather([kept], [records], some_frames(1, 7), LANDSCAPE, DISTANCE)
