@@ -91,8 +91,15 @@ def material_names(config: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def load_settings(config: Mapping[str, Any], material: str, folder: str | Path) -> Settings:
-    """Settings of one material: defaults <- workflow config <- ``folder/<material>.yaml``.
+def load_settings(
+    config: Mapping[str, Any],
+    material: str,
+    folder: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings of one material.
+
+    Later ones win: defaults <- workflow config <- ``folder/<material>.yaml`` <- overrides.
 
     Parameters
     ----------
@@ -103,6 +110,13 @@ def load_settings(config: Mapping[str, Any], material: str, folder: str | Path) 
         Name of the material and stem of its file.
     folder : path
         Folder of the material files.
+    overrides : mapping, optional
+        Values given on the command line (``--config``).
+
+    Raises
+    ------
+    ConfigError
+        See :func:`validate`; also where the material has no file.
     """
     path = Path(folder) / f"{material}.yaml"
     if not path.is_file():
@@ -110,6 +124,7 @@ def load_settings(config: Mapping[str, Any], material: str, folder: str | Path) 
         raise ConfigError(
             f"materials: {material!r} has no file {path}; available: {', '.join(known) or 'none'}"
         )
-    common = {key: value for key, value in config.items() if key != "materials"}
-    values = merge({"material": material}, merge(common, read_yaml(path)))
+    values: dict[str, Any] = {"material": material}
+    for layer in (config, read_yaml(path), overrides or {}):
+        values = merge(values, {k: v for k, v in layer.items() if k != "materials"})
     return validate(values, f"config/config.yaml + {path}")

@@ -101,3 +101,20 @@ def write_json(path: str | Path, value: Any) -> None:
 def read_json(path: str | Path) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text())
+
+
+def algorithm_version(room: str) -> int:
+    """The integer ``ALGORITHM_VERSION`` of a costly room, read without importing it.
+
+    Raises
+    ------
+    KeyError
+        The room's ``__init__.py`` does not define it.
+    """
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            for name in node.targets:
+                if isinstance(name, ast.Name) and name.id == "ALGORITHM_VERSION":
+                    return int(str(node.value.value))
+    raise KeyError(f"{room}: no ALGORITHM_VERSION")

@@ -1,6 +1,13 @@
 """PolymorphGen: directed mutation of seeds towards targets on the landscape."""
 
-from .evolution import evolve, merge_library
+from .evolution import Context, evolve, evolve_shard, merge_library, merge_outcomes
 from .targets import make_targets
 
-__all__ = ["evolve", "make_targets", "merge_library"]
+__all__ = [
+    "Context",
+    "evolve",
+    "evolve_shard",
+    "make_targets",
+    "merge_library",
+    "merge_outcomes",
+]

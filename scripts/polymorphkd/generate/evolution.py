@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ..errors import StageError
 from ..frames import Frames, concatenate
 from ..landscape import points
 from ..landscape.grid import Box, coordinates
+from ..progress import Counter
 from ..provenance import rng
 from ..settings import Generate, Landscape
 from .constraints import Checker
@@ -44,15 +46,17 @@ class Context:
         Landscape points of the seeds, same order.
     box : Box
         Box of the targets; distances are measured in its units.
-    cutoff : float, Å
-        Neighbour cutoff of Q6.
+    landscape : Landscape
+        With the cutoff of Q6 as a number.
+    settings : Generate
+    seed, material
+        Name the random streams.
     """
 
     seeds: Frames
     seed_points: pd.DataFrame
     box: Box
     landscape: Landscape
-    cutoff: float
     settings: Generate
     seed: int
     material: str
@@ -86,7 +90,7 @@ def _offspring(
     parents: Sequence[Member],
     context: Context,
     checker: Checker,
-    tally: Counter[str],
+    tally: Tally[str],
     random: np.random.Generator,
 ) -> tuple[Frames | None, list[str]]:
     """Acceptable mutants of `parents` as Frames, with the root of each.
@@ -139,7 +143,7 @@ def evolve(context: Context, target: pd.Series) -> tuple[Frames, dict[str, int]]
         Accepted individuals with lineage columns parent, root, target, generation,
         operator, and their sS and Q6.
     dict
-        Mutants by outcome: accepted, volume, angle, aspect, distance, no-entropy.
+        Mutants by outcome: accepted, or rejected for volume, angle, aspect or distance.
     """
     settings = context.settings
     random = rng(context.seed, context.material, "generate", int(target["target"]))
@@ -147,7 +151,7 @@ def evolve(context: Context, target: pd.Series) -> tuple[Frames, dict[str, int]]
     founders = _founders(context, goal)
     population = founders
     checker = Checker(settings.constraints, context.seeds)
-    tally: Counter[str] = Counter()
+    tally: Tally[str] = Tally()
     library: list[Frames] = []
     n_fresh = round(settings.fresh_fraction * settings.population)
     for generation in range(1, settings.generations + 1):
@@ -158,7 +162,7 @@ def evolve(context: Context, target: pd.Series) -> tuple[Frames, dict[str, int]]
         frames, roots = _offspring(parents, context, checker, tally, random)
         if frames is None:
             continue
-        table = points(frames, context.landscape, context.cutoff)
+        table = points(frames, context.landscape)
         xy = coordinates(table)
         distance = np.linalg.norm(context.box.scaled(xy) - goal, axis=1)
         library.append(
@@ -188,24 +192,58 @@ def _members(
     ]
 
 
-def merge_library(context: Context, shards: Sequence[Frames]) -> Frames:
+def evolve_shard(
+    context: Context, targets: pd.DataFrame, shard: int, n_shards: int
+) -> tuple[Frames, dict[str, int]]:
+    """Evolve the targets of one shard (dealt round-robin); see :func:`evolve`."""
+    mine = targets.iloc[shard::n_shards]
+    counter = Counter(len(mine), "targets")
+    parts = []
+    outcomes = []
+    for _, target in mine.iterrows():
+        frames, outcome = evolve(context, target)
+        parts.append(frames)
+        outcomes.append(outcome)
+        counter.step()
+    return concatenate(parts), merge_outcomes(outcomes)
+
+
+def merge_outcomes(outcomes: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Sum of mutants by outcome."""
+    total: Tally[str] = Tally()
+    for outcome in outcomes:
+        total.update(outcome)
+    return dict(sorted(total.items()))
+
+
+def merge_library(seeds: Frames, seed_points: pd.DataFrame, shards: Sequence[Frames]) -> Frames:
     """Library of all targets and the seeds: no duplicates, sorted by frame id.
 
     Of equal structures the one of the lowest target and generation stays, so the result
     does not depend on how targets were dealt to shards.
+
+    Raises
+    ------
+    StageError
+        Not a single mutant obeyed the constraints.
     """
-    seeds = context.seeds
-    names = context.seed_points["frame_id"].to_numpy()
-    founders = Frames(
-        seeds.offsets, seeds.numbers, seeds.positions, seeds.cells, seeds.pbc,
-        meta=pd.DataFrame(
-            {
-                "parent": "", "root": names, "operator": "seed", "target": -1, "generation": 0,
-                "sS": context.seed_points["sS"].to_numpy(),
-                "Q6": context.seed_points["Q6"].to_numpy(),
-            }
-        ),
-    )  # fmt: skip
+    if not any(len(shard) for shard in shards):
+        raise StageError(
+            "generate: not a single mutant obeyed generate.constraints; widen them or lower "
+            "generate.amplitudes"
+        )
+    founders = seeds.without_labels()
+    founders.meta = pd.DataFrame(
+        {
+            "parent": "",
+            "root": seed_points["frame_id"].to_numpy(),
+            "operator": "seed",
+            "target": -1,
+            "generation": 0,
+            "sS": seed_points["sS"].to_numpy(),
+            "Q6": seed_points["Q6"].to_numpy(),
+        }
+    )
     everything = concatenate([founders, *shards])
     order = np.lexsort((everything.meta["generation"], everything.meta["target"]))
     return everything.take(order).sorted_by_id()

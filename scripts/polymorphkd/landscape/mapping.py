@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,9 @@ from scipy.signal import argrelmax, argrelmin
 
 from ..errors import StageError
 from ..frames import Frames
-from ..provenance import digest
+from ..provenance import digest, read_json
 from ..settings import Landscape
-from .kernels import GAUSSIAN_REACH, N_Y6, map_frames, pair_pass, wrap
+from .kernels import N_Y6, map_frames, pair_pass, wrap
 
 POINTS_PER_SIGMA = 4
 """Spacing of the r grid is sigma / 4, which keeps sS within 1e-3 kB of the integral."""
@@ -147,6 +149,15 @@ def auto_cutoff(frames: Frames, settings: Landscape) -> float:
     return round(float(r[1:][after[0]] * np.median(lengths[bulk])), 3)
 
 
-def reach(settings: Landscape, cutoff: float) -> float:
-    """Largest pair distance that a point depends on, Å."""
-    return max(cutoff, settings.rmax + GAUSSIAN_REACH * settings.sigma)
+def resolve(frames: Frames, settings: Landscape) -> dict[str, Any]:
+    """Settings of one run with the cutoff as a number, and their digest, as plain data."""
+    cutoff = auto_cutoff(frames, settings) if settings.cutoff == "auto" else settings.cutoff
+    values = settings.model_dump(mode="json") | {"cutoff": cutoff}
+    return {**values, "digest": settings_digest(settings, float(cutoff))}
+
+
+def read_settings(path: str | Path) -> Landscape:
+    """Settings that :func:`resolve` made, from their JSON file."""
+    values = read_json(path)
+    values.pop("digest")
+    return Landscape.model_validate(values)

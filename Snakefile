@@ -1,0 +1,30 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/seeds.smk"
+include: "rules/landscape.smk"
+include: "rules/generate.smk"
+include: "rules/select.smk"
+include: "rules/label.smk"
+include: "rules/split.smk"
+include: "rules/teacher.smk"
+include: "rules/relabel.smk"
+include: "rules/student.smk"
+include: "rules/evaluate.smk"
+include: "rules/properties.smk"
+include: "rules/deploy.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{material}/report.html", material=MATERIALS),
+        expand("results/{material}/summary.json", material=MATERIALS),
+        expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),

@@ -1,0 +1,172 @@
+# The only helper functions of the workflow: settings, files brought from outside, versions.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from polymorphkd import provenance
+from polymorphkd.config import load_settings, material_names
+from polymorphkd.errors import PolymorphKDError
+
+MATERIAL_FOLDER = "config/materials"
+STUDENTS = ["dnn", "dnn-kd"]
+MODELS = ["teacher", *STUDENTS]
+
+
+def load_all():
+    """Settings of every material, checked before any job; one message on bad input."""
+    try:
+        overrides = workflow.config_settings.overwrite_config
+        found = {
+            name: load_settings(config, name, MATERIAL_FOLDER, overrides)
+            for name in material_names(config)
+        }
+        if workflow.is_main_process:
+            from polymorphkd.preflight import preflight
+
+            for settings_of_one in found.values():
+                preflight(settings_of_one)
+    except PolymorphKDError as error:
+        # Snakemake would print a traceback through this file; the user needs the message.
+        sys.exit(f"\nPolymorphKD cannot start.\n  {error}\n")
+    return found
+
+
+SETTINGS = load_all()
+MATERIALS = list(SETTINGS)
+
+
+wildcard_constraints:
+    material="|".join(MATERIALS),
+    shard=r"\d+",
+    k=r"\d+",
+    variant="|".join(STUDENTS),
+    model="|".join(MODELS),
+    frameset="seeds|library|standard|supplementary|labelled",
+
+
+def settings(wildcards):
+    """Settings object of the wildcards' material."""
+    return SETTINGS[wildcards.material]
+
+
+def section(*names):
+    """Param function: one top-level section as plain data, or a mapping of several."""
+
+    def get(wildcards):
+        values = settings(wildcards).model_dump(mode="json")
+        return values[names[0]] if len(names) == 1 else {name: values[name] for name in names}
+
+    return get
+
+
+def algorithm(room):
+    """Version of a costly room's algorithm; raising it relaunches the stage."""
+    return provenance.algorithm_version(room)
+
+
+def code(*rooms):
+    """Digest of the code of cheap rooms; a changed statement reruns the stage."""
+    return provenance.code_digest(*rooms)
+
+
+STAGE_FILES = {
+    "seeds": "results/{material}/seeds/frames.parquet",
+    "library": "results/{material}/generate/library.parquet",
+    "standard": "results/{material}/select/standard.extxyz",
+    "supplementary": "results/{material}/select/supplementary.extxyz",
+    "labelled": "results/{material}/label/labelled.extxyz",
+}
+
+
+def own_file(wildcards, key):
+    """The user's file under inputs.<key>, or None; seeds always pass through their stage."""
+    return None if key == "seeds" else getattr(settings(wildcards).inputs, key)
+
+
+def source(key):
+    """Input function: the user's own file where inputs.<key> names one, else the stage's."""
+
+    def get(wildcards):
+        return own_file(wildcards, key) or STAGE_FILES[key].format(material=wildcards.material)
+
+    return get
+
+
+def frameset_file(wildcards):
+    """File of the frame set that a wildcard names."""
+    return source(wildcards.frameset)(wildcards)
+
+
+def framesets(wildcards):
+    """Frame sets that this run has, given the user's own files."""
+    own = settings(wildcards).inputs
+    # What lies before the user's own files is never made.
+    if own.supplementary and (own.standard or own.labelled):
+        early = []
+    elif own.library:
+        early = ["library"]
+    else:
+        early = ["seeds", "library"]
+    middle = [] if own.labelled else ["standard"]
+    return [*early, *middle, "supplementary", "labelled"]
+
+
+def landscape_maps(wildcards):
+    """Landscape tables of all frame sets of this run."""
+    return expand(
+        "results/{material}/landscape/{frameset}.parquet",
+        material=wildcards.material,
+        frameset=framesets(wildcards),
+    )
+
+
+def landscape_source(wildcards):
+    """Earliest frame set of the run: `cutoff: auto` is resolved on it."""
+    return source(framesets(wildcards)[0])(wildcards)
+
+
+def user_seeds(wildcards):
+    """The user's own seed files."""
+    from polymorphkd.seeds.collect import expand as expand_files
+
+    return [str(path) for path in expand_files(settings(wildcards).inputs.seeds)]
+
+
+def shards(pattern, stage):
+    """Input function: the shard files of a stage."""
+
+    def get(wildcards):
+        count = getattr(settings(wildcards), stage).n_shards
+        return expand(pattern, material=wildcards.material, shard=range(count))
+
+    return get
+
+
+def teacher_models(wildcards):
+    """Model files of the teacher: the user's own, or one per committee member."""
+    return settings(wildcards).inputs.teacher or expand(
+        "results/{material}/teacher/model_{k}.model",
+        material=wildcards.material,
+        k=range(settings(wildcards).teacher.n_models),
+    )
+
+
+def eos_files(wildcards):
+    """Equations of state: every model, and the engine unless labels came from outside."""
+    names = MODELS if settings(wildcards).inputs.labelled else [*MODELS, "dft"]
+    return expand("results/{material}/properties/{name}.json", material=wildcards.material, name=names)
+
+
+def model_files(wildcards):
+    """Files of the model that a wildcard names: the teacher's, or a compressed student."""
+    if wildcards.model == "teacher":
+        return teacher_models(wildcards)
+    return [f"results/{wildcards.material}/student/{wildcards.model}/model.pb"]
+
+
+def model_settings(wildcards):
+    """Settings of the model that a wildcard names."""
+    return section("teacher" if wildcards.model == "teacher" else "student")(wildcards)

@@ -1,0 +1,23 @@
+rule collect_seeds:
+    input:
+        user_seeds,
+    output:
+        frames="results/{material}/seeds/frames.parquet",
+    params:
+        settings=section("material", "elements", "seed", "seeds"),
+        own=lambda wildcards: settings(wildcards).inputs.seeds,
+        code=code("seeds", "frames"),
+    log:
+        "results/{material}/logs/collect_seeds.log",
+    benchmark:
+        "results/{material}/benchmarks/collect_seeds.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../envs/landscape.yaml"
+    message:
+        "{wildcards.material}: collecting seeds"
+    script:
+        "../scripts/collect_seeds.py"

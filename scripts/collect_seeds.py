@@ -1,0 +1,12 @@
+"""Rule collect_seeds: prototypes and MD, or the user's files -> seeds/frames.parquet."""
+
+from polymorphkd.config import validate
+from polymorphkd.frames import write_frames
+from polymorphkd.progress import job, logger
+from polymorphkd.seeds import collect
+
+with job(snakemake.log[0], "seeds"):
+    values = {**snakemake.params.settings, "inputs": {"seeds": snakemake.params.own}}
+    frames = collect(validate(values, "seeds"))
+    logger.info("%d seeds", len(frames))
+    write_frames(snakemake.output.frames, frames)

@@ -1,0 +1,26 @@
+"""Rule evolve_targets: seeds and some targets -> the individuals met on the way."""
+
+import pandas as pd
+from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.generate import Context, evolve_shard
+from polymorphkd.landscape import read_settings
+from polymorphkd.landscape.grid import Box
+from polymorphkd.progress import job
+from polymorphkd.provenance import read_json, write_json
+from polymorphkd.settings import Generate
+
+with job(snakemake.log[0], "generate"):
+    files, shard = snakemake.input, int(snakemake.wildcards.shard)
+    context = Context(
+        seeds=read_frames(files.frames),
+        seed_points=pd.read_parquet(files.points),
+        box=Box(**read_json(files.box)),
+        landscape=read_settings(files.landscape),
+        settings=Generate.model_validate(snakemake.params.settings),
+        seed=snakemake.params.seed,
+        material=snakemake.wildcards.material,
+    )
+    targets = pd.read_csv(files.targets, sep="\t")
+    frames, outcome = evolve_shard(context, targets, shard, snakemake.params.n_shards)
+    write_frames(snakemake.output.frames, frames)
+    write_json(snakemake.output.outcome, outcome)

@@ -1,0 +1,75 @@
+"""Labels from any ASE calculator, named by its import path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib import metadata
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import CalculatorError
+
+from ..calculators import make_calculator
+from ..errors import EngineError
+from ..provenance import digest, version_of
+from ..settings import AseEngine
+from .result import Result
+
+
+class AseCalculatorEngine:
+    """Any ASE calculator that gives energy, forces and stress."""
+
+    def __init__(self, settings: AseEngine) -> None:
+        self.settings = settings
+        self.calculator = make_calculator(settings.calculator, settings.arguments)
+
+    @property
+    def version(self) -> str:
+        """Import path of the calculator and version of the package it comes from."""
+        top = self.settings.calculator.split(".")[0]
+        names = metadata.packages_distributions().get(top, [top])
+        return f"{self.settings.calculator} {version_of(names[0])}".strip()
+
+    @property
+    def settings_hash(self) -> str:
+        """Digest of the calculator's path and arguments."""
+        return digest({"engine": "ase", **self.settings.model_dump(mode="json")})
+
+    def calculate(self, atoms: Atoms, mesh_cell: np.ndarray | None = None) -> Result:
+        """Label one configuration; `mesh_cell` has no meaning here."""
+        atoms = atoms.copy()
+        atoms.calc = self.calculator
+        started = time.monotonic()
+        try:
+            return Result(
+                status="ok",
+                reason="",
+                energy=float(atoms.get_potential_energy(force_consistent=_has_free_energy(atoms))),
+                forces=atoms.get_forces(),
+                stress=atoms.get_stress(voigt=True),
+                seconds=time.monotonic() - started,
+            )
+        except (CalculatorError, ArithmeticError, ValueError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return Result(status="crashed", reason=reason, seconds=time.monotonic() - started)
+
+    @classmethod
+    def problem(cls, settings: AseEngine, elements: Sequence[str]) -> str | None:
+        """Why the calculator cannot be made or does not know an element, or None."""
+        try:
+            calculator = make_calculator(settings.calculator, settings.arguments)
+        except EngineError as error:
+            return str(error)
+        for symbol in elements:
+            probe = Atoms(symbol, cell=[6.0, 6.0, 6.0], pbc=True)
+            probe.calc = calculator
+            try:
+                probe.get_potential_energy()
+            except (CalculatorError, KeyError, ValueError, RuntimeError) as error:
+                return f"{settings.calculator} cannot compute element {symbol}: {error}"
+        return None
+
+
+def _has_free_energy(atoms: Atoms) -> bool:
+    return "free_energy" in getattr(atoms.calc, "implemented_properties", ())

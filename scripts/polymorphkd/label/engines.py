@@ -1,0 +1,84 @@
+"""The interface of a labelling engine and the registry of engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+from ase import Atoms
+
+from ..errors import EngineError
+from ..settings import Label
+from .ase_engine import AseCalculatorEngine
+from .gpaw_engine import GpawEngine
+from .result import Result
+
+__all__ = ["ENGINES", "Engine", "Result", "make_engine"]
+
+
+class Engine(Protocol):
+    """Computes one frame at a time, in this process."""
+
+    @property
+    def version(self) -> str:
+        """Program and version, as recorded with every label."""
+        ...
+
+    @property
+    def settings_hash(self) -> str:
+        """Digest of all that decides the numbers; labels with different hashes never mix."""
+        ...
+
+    def calculate(self, atoms: Atoms, mesh_cell: np.ndarray | None = None) -> Result:
+        """Label one configuration.
+
+        Parameters
+        ----------
+        atoms : Atoms
+        mesh_cell : ndarray, shape (3, 3), Å, optional
+            Cell that decides the k-point mesh, so that a volume scan keeps one mesh.
+
+        Returns
+        -------
+        Result
+            Also where the calculation failed: status and reason say why.
+        """
+        ...
+
+    @classmethod
+    def problem(cls, settings: Any, elements: Sequence[str]) -> str | None:
+        """What keeps the engine from working here and how to mend it, or None."""
+        ...
+
+
+ENGINES: dict[str, type[GpawEngine] | type[AseCalculatorEngine]] = {
+    "gpaw": GpawEngine,
+    "ase": AseCalculatorEngine,
+}
+
+
+def make_engine(settings: Label) -> Engine:
+    """Engine named by ``settings.engine`` with its own section of the settings.
+
+    Raises
+    ------
+    EngineError
+        The engine does not work in this environment.
+    """
+    factory = ENGINES[settings.engine]
+    section = getattr(settings, settings.engine)
+    problem = factory.problem(section, [])
+    if problem:
+        raise EngineError(f"label.engine: {settings.engine}: {problem}")
+    return factory(section)
+
+
+def as_record(result: Result) -> dict[str, Any]:
+    """A result as JSON-ready values."""
+    record = asdict(result)
+    for key in ("forces", "stress"):
+        if record[key] is not None:
+            record[key] = np.asarray(record[key]).tolist()
+    return record

@@ -1,0 +1,104 @@
+"""Labels from GPAW: plane-wave PAW DFT inside this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from ..provenance import digest, version_of
+from ..settings import Gpaw
+from .result import Result
+
+
+def mesh(cell: np.ndarray, pbc: np.ndarray, kspacing: float) -> tuple[int, int, int]:
+    """Gamma-centred k-point mesh with spacing at most `kspacing` (1/Å, 2 pi included).
+
+    Parameters
+    ----------
+    cell : ndarray, shape (3, 3), Å
+    pbc : ndarray, shape (3,), bool
+        Open directions get one point.
+    """
+    reciprocal = 2 * np.pi * np.linalg.norm(np.linalg.inv(cell), axis=0)
+    counts = np.maximum(1, np.ceil(reciprocal / kspacing - 1e-9))
+    a, b, c = (int(n) if periodic else 1 for n, periodic in zip(counts, pbc, strict=True))
+    return a, b, c
+
+
+class GpawEngine:
+    """GPAW in plane-wave mode; energies are free energies, as forces and stress need."""
+
+    def __init__(self, settings: Gpaw) -> None:
+        self.settings = settings
+
+    @cached_property
+    def version(self) -> str:
+        """GPAW and its data set, with versions."""
+        return f"gpaw {version_of('gpaw')}, gpaw-data {version_of('gpaw-data')}"
+
+    @cached_property
+    def settings_hash(self) -> str:
+        """Digest of the settings and of the versions of program and setups."""
+        values = self.settings.model_dump(mode="json")
+        return digest({"engine": self.version, **values})
+
+    def _parameters(self, cell: np.ndarray, pbc: np.ndarray) -> dict[str, Any]:
+        settings = self.settings
+        occupations: dict[str, Any] = {"name": settings.smearing, "width": settings.width}
+        if settings.smearing == "methfessel-paxton":
+            occupations["order"] = 1
+        return {
+            "mode": {"name": "pw", "ecut": settings.ecut},
+            "xc": settings.xc,
+            "kpts": {"size": mesh(cell, pbc, settings.kspacing), "gamma": True},
+            "occupations": occupations,
+            "convergence": {"energy": settings.energy_tolerance},
+            "maxiter": settings.max_scf_steps,
+            "txt": None,
+        }
+
+    def calculate(self, atoms: Atoms, mesh_cell: np.ndarray | None = None) -> Result:
+        """Label one configuration; failures become statuses, never exceptions."""
+        from gpaw import GPAW, KohnShamConvergenceError
+
+        atoms = atoms.copy()
+        cell = atoms.cell.array if mesh_cell is None else mesh_cell
+        started = time.monotonic()
+        try:
+            atoms.calc = GPAW(**self._parameters(cell, atoms.pbc))
+            energy = float(atoms.get_potential_energy(force_consistent=True))
+            forces = atoms.get_forces()
+            stress = atoms.get_stress(voigt=True)
+            steps = int(atoms.calc.get_number_of_iterations())
+        except KohnShamConvergenceError:
+            reason = f"not converged in {self.settings.max_scf_steps} SCF steps"
+            return Result("unconverged", reason, time.monotonic() - started)
+        except Exception as error:  # noqa: BLE001  (whatever one frame does, the next goes on)
+            reason = f"{type(error).__name__}: {error}"
+            return Result("crashed", reason, time.monotonic() - started)
+        return Result("ok", "", time.monotonic() - started, energy, forces, stress, steps)
+
+    @classmethod
+    def problem(cls, settings: Gpaw, elements: Sequence[str]) -> str | None:
+        """Missing program, data set or setup, with what to do about it; or None."""
+        if find_spec("gpaw") is None or find_spec("_gpaw") is None:
+            return "GPAW is not installed; run `make env`, or choose another label.engine"
+        from gpaw import setup_paths
+        from gpaw.setup_data import search_for_file
+
+        functional = "LDA" if settings.xc == "LDA" else "PBE"
+        for symbol in elements:
+            try:
+                search_for_file(f"{symbol}.{functional}")
+            except (FileNotFoundError, RuntimeError):
+                return (
+                    f"no {functional} setup for element {symbol} in {list(setup_paths)}; install "
+                    "gpaw-data or set GPAW_SETUP_PATH, or choose another label.engine"
+                )
+        return None

@@ -1,0 +1,102 @@
+"""Label one shard of frames, resuming at the first frame without a final result."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections import Counter as Tally
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..frames import Frames
+from ..progress import Counter, logger
+from .engines import Engine, as_record
+from .store import Store
+
+RECORD_COLUMNS = (
+    "status", "reason", "seconds", "scf_steps", "engine", "settings_hash", "host",
+)  # fmt: skip
+
+
+def deal(frames: Frames, shard: int, n_shards: int) -> Frames:
+    """Frames of one shard: sorted by frame id, then dealt round-robin."""
+    ordered = frames.sorted_by_id()
+    return ordered.take(np.arange(shard, len(ordered), n_shards))
+
+
+def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Frames:
+    """Labels of `frames`, taken from the store or computed and stored one by one.
+
+    Parameters
+    ----------
+    frames : Frames
+    engine : Engine
+    store_folder : path
+        Root of the :class:`Store`.
+
+    Returns
+    -------
+    Frames
+        Same frames; NaN labels where a calculation failed; metadata columns status,
+        reason, seconds (wall time of the calculation), scf_steps, engine, settings_hash
+        and host.
+    """
+    store = Store(store_folder, engine.settings_hash)
+    names = frames.frame_ids()
+    records = {name: store.get(name) for name in names}
+    waiting = [i for i, name in enumerate(names) if records[name] is None]
+    if len(waiting) < len(names):
+        logger.info("%d of %d labels are in the store", len(names) - len(waiting), len(names))
+    counter = Counter(len(waiting), "labels")
+    tally: Tally[str] = Tally()
+    for i in waiting:
+        result = engine.calculate(frames.atoms(i))
+        record = _checked(as_record(result), len(frames.numbers[frames.atoms_of(i)]))
+        record |= {
+            "engine": engine.version,
+            "settings_hash": engine.settings_hash,
+            "host": socket.gethostname(),
+        }
+        store.put(names[i], record)
+        records[names[i]] = record
+        tally[record["status"]] += 1
+        if record["status"] != "ok":
+            logger.warning("frame %s: %s: %s", names[i], record["status"], record["reason"])
+        note = ", ".join(f"{n} {status}" for status, n in sorted(tally.items()))
+        counter.step(note=note)
+    return _labelled(frames, [records[name] or {} for name in names])
+
+
+def _checked(record: dict[str, Any], n_atoms: int) -> dict[str, Any]:
+    """Turn an ``ok`` result that is incomplete or not finite into a crashed one."""
+    if record["status"] != "ok":
+        return record
+    shapes = {"energy": (), "forces": (n_atoms, 3), "stress": (6,)}
+    for name, shape in shapes.items():
+        value = np.asarray(record[name], dtype=float)
+        if value.shape != shape or not np.all(np.isfinite(value)):
+            empty = dict.fromkeys(shapes)
+            return record | empty | {"status": "crashed", "reason": f"{name} is not finite"}
+    return record
+
+
+def _labelled(frames: Frames, records: list[dict[str, Any]]) -> Frames:
+    energy = np.full(len(frames), np.nan)
+    stress = np.full((len(frames), 6), np.nan)
+    forces = np.full((len(frames.numbers), 3), np.nan)
+    for i, record in enumerate(records):
+        if record["status"] == "ok":
+            energy[i] = record["energy"]
+            stress[i] = record["stress"]
+            forces[frames.atoms_of(i)] = record["forces"]
+    columns = {name: [record.get(name) for record in records] for name in RECORD_COLUMNS}
+    columns["scf_steps"] = [math.nan if n is None else float(n) for n in columns["scf_steps"]]
+    outcome = pd.DataFrame(columns, index=range(len(frames)))
+    result = frames.without_labels()
+    result.energy, result.forces, result.stress = energy, forces, stress
+    kept = result.meta.drop(columns=list(RECORD_COLUMNS), errors="ignore")
+    result.meta = pd.concat([kept, outcome], axis=1)
+    return result

@@ -1,0 +1,99 @@
+"""What can be refused before any job starts: input files, engine, elements, prototypes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from .errors import ConfigError, EngineError, InputError
+from .frames import read_frames
+from .label import ENGINES
+from .seeds.collect import check_frames, read_user_seeds
+from .seeds.prototypes import prototype, repeated
+from .settings import Settings
+
+
+def preflight(settings: Settings) -> None:
+    """Refuse a run that cannot succeed, with one message.
+
+    Raises
+    ------
+    InputError, ConfigError, EngineError
+        Naming the file or key, what is wrong and what is allowed.
+    """
+    where = f"config/materials/{settings.material}.yaml"
+    _check_inputs(settings)
+    if needs(settings, "seeds") and not settings.inputs.seeds:
+        _check_prototypes(settings, where)
+    if needs(settings, "engine"):
+        section = getattr(settings.label, settings.label.engine)
+        problem = ENGINES[settings.label.engine].problem(section, settings.elements)
+        if problem:
+            raise EngineError(f"{where}: label.engine: {settings.label.engine}: {problem}")
+    for package, module, key in (
+        ("mace-torch", "mace", "teacher.kind"),
+        ("deepmd-kit", "deepmd", "student.kind"),
+    ):
+        if find_spec(module) is None:
+            raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
+    if settings.properties.structure not in ("fcc", "bcc", "hcp", "diamond"):
+        raise ConfigError(f"{where}: properties.structure: {settings.properties.structure!r}")
+
+
+def needs(settings: Settings, what: str) -> bool:
+    """Whether ``seeds``, ``library`` or the ``engine`` has work to do, given the own files."""
+    inputs = settings.inputs
+    selected = inputs.supplementary and (inputs.standard or inputs.labelled)
+    return {
+        "library": not selected and not inputs.library,
+        "seeds": not selected and not inputs.library,
+        "engine": not inputs.labelled,
+    }[what]
+
+
+def _check_inputs(settings: Settings) -> None:
+    inputs = settings.inputs
+    if inputs.seeds:
+        read_user_seeds(inputs.seeds, settings.elements)
+    for key in ("library", "standard", "supplementary", "labelled"):
+        path = getattr(inputs, key)
+        if path is None:
+            continue
+        try:
+            frames = read_frames(path)
+            check_frames(frames, settings.elements, str(path))
+        except InputError as error:
+            raise InputError(f"inputs.{key}: {error}") from None
+        if key == "labelled" and not frames.labelled:
+            raise InputError(
+                f"inputs.labelled: {path}: REF_energy (eV), REF_forces (eV/Å) and REF_stress "
+                "(eV/Å^3) are needed for every frame"
+            )
+    for path in inputs.teacher:
+        if not Path(path).is_file():
+            raise InputError(f"inputs.teacher: {path}: no such file")
+
+
+def _check_prototypes(settings: Settings, where: str) -> None:
+    seeds = settings.seeds
+    fitting = [
+        name
+        for name in seeds.prototypes
+        if repeated(prototype(name, settings.elements[0], seeds.volume_per_atom), seeds.n_atoms)
+    ]
+    if not fitting:
+        raise ConfigError(
+            f"{where}: seeds.n_atoms: no supercell of {', '.join(seeds.prototypes)} has "
+            f"{seeds.n_atoms[0]} to {seeds.n_atoms[1]} atoms; no seeds left"
+        )
+    if seeds.md is not None:
+        from .label.ase_engine import AseCalculatorEngine
+        from .settings import AseEngine
+
+        md = AseEngine(calculator=seeds.md.calculator, arguments=seeds.md.arguments)
+        problem = AseCalculatorEngine.problem(md, settings.elements[:1])
+        if problem:
+            raise EngineError(
+                f"{where}: seeds.md.calculator: {problem}; name a calculator that knows the "
+                "element, or set seeds.md to null"
+            )

@@ -1,0 +1,23 @@
+"""Rule split_frames: labelled frames -> training, validation and test sets."""
+
+import pandas as pd
+from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.progress import job, logger
+from polymorphkd.select import SETS, split_frames
+from polymorphkd.settings import Split
+
+with job(snakemake.log[0], "split"):
+    frames = read_frames(snakemake.input.frames).sorted_by_id()
+    points = pd.read_parquet(snakemake.input.points).drop_duplicates("frame_id")
+    points = points.set_index("frame_id", drop=False).loc[frames.frame_ids()]
+    names = split_frames(
+        points,
+        frames.meta,
+        Split.model_validate(snakemake.params.settings),
+        snakemake.params.seed,
+        snakemake.wildcards.material,
+    )
+    for name in SETS:
+        part = frames.take((names == name).nonzero()[0])
+        logger.info("%d %s frames", len(part), name)
+        write_frames(snakemake.output[name], part)
