@@ -1,17 +1,8 @@
-# Errors of every model on the held-out DFT frames.
-
-
 rule evaluate_model:
     input:
         test="results/{material}/split/test.extxyz",
-        train="results/{material}/split/train.extxyz",
-        valid="results/{material}/split/valid.extxyz",
-        landscape="results/{material}/landscape/settings.json",
-        model=lambda wc: (
-            teacher_models(wc)
-            if wc.model == "teacher"
-            else f"results/{wc.material}/student/{wc.model}/model.pb"
-        ),
+        points="results/{material}/landscape/labelled.parquet",
+        model=model_files,
     output:
         frames="results/{material}/evaluate/{model}/frames.parquet",
         forces="results/{material}/evaluate/{model}/forces.parquet",
@@ -26,10 +17,9 @@ rule evaluate_model:
         mem_mb=3000,
         runtime=30,
     params:
-        landscape=section("landscape"),
-        split=section("split"),
-        model=lambda wc: section("teacher" if wc.model == "teacher" else "student")(wc),
-        code=code("evaluate", "landscape", "frames"),
+        model=model_settings,
+        cells=lambda wildcards: settings(wildcards).split.cells,
+        code=code("evaluate", "landscape/grid", "frames"),
     message:
         "{wildcards.material}: errors of {wildcards.model} on the test set"
     script:
@@ -38,14 +28,8 @@ rule evaluate_model:
 
 rule gather_errors:
     input:
-        frames=expand(
-            "results/{{material}}/evaluate/{model}/frames.parquet",
-            model=["teacher", "dnn", "dnn-kd"],
-        ),
-        forces=expand(
-            "results/{{material}}/evaluate/{model}/forces.parquet",
-            model=["teacher", "dnn", "dnn-kd"],
-        ),
+        frames=expand("results/{{material}}/evaluate/{model}/frames.parquet", model=MODELS),
+        forces=expand("results/{{material}}/evaluate/{model}/forces.parquet", model=MODELS),
     output:
         errors="results/{material}/evaluate/errors.json",
     log:
@@ -59,9 +43,9 @@ rule gather_errors:
         mem_mb=1000,
         runtime=10,
     params:
-        models=["teacher", "dnn", "dnn-kd"],
+        models=MODELS,
         seed=section("seed"),
-        code=code("evaluate"),
+        code=code("evaluate/gather", "evaluate/compare"),
     message:
         "{wildcards.material}: gathering the errors of all models"
     script:

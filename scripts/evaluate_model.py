@@ -1,25 +1,18 @@
-"""Predict the test set with one model and write its errors per frame and per atom."""
+"""Rule evaluate_model: errors of one model on the test set, per frame and per atom."""
 
+import pandas as pd
 from polymorphkd.evaluate.models import load_model
 from polymorphkd.evaluate.run import evaluate_model
 from polymorphkd.progress import job
-from polymorphkd.provenance import atomic_path, read_json
-from polymorphkd.settings import Landscape
+from polymorphkd.provenance import atomic_path
 
 with job(snakemake.log[0], "evaluate"):
-    params, files = snakemake.params, snakemake.input
-    predictor = load_model(
-        snakemake.wildcards.model,
-        files.model if isinstance(files.model, list) else [files.model],
-        params.model,
-    )
+    files, params = snakemake.input, snakemake.params
     tables = evaluate_model(
-        predictor,
+        load_model(snakemake.wildcards.model, files.model, params.model),
         files.test,
-        [files.train, files.valid],
-        Landscape.model_validate(params.landscape),
-        read_json(files.landscape)["cutoff"],
-        params.split["cells"],
+        pd.read_parquet(files.points),
+        params.cells,
     )
     for table, output in zip(tables, snakemake.output, strict=True):
         with atomic_path(output) as path:

@@ -1,4 +1,4 @@
-"""Gather the errors of all models into one JSON file."""
+"""Rule gather_errors: errors of all models -> one JSON file."""
 
 import pandas as pd
 from polymorphkd.evaluate import gather

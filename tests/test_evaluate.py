@@ -9,7 +9,8 @@ from polymorphkd.errors import InputError, StageError
 from polymorphkd.evaluate import compare, distribution, gain, gather, with_cells
 from polymorphkd.evaluate.compare import check_reference
 from polymorphkd.evaluate.run import evaluate_model
-from polymorphkd.frames import Frames, from_atoms, write_frames
+from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
+from polymorphkd.landscape import points
 from polymorphkd.settings import Landscape
 
 
@@ -208,13 +209,11 @@ def test_answers_that_cannot_be_compared_are_refused(reference):
 
 
 def test_evaluation_of_files_places_the_errors_on_the_landscape(tmp_path, reference):
-    rest = labelled(6, seed=9)
     write_frames(tmp_path / "test.extxyz", reference)
-    write_frames(tmp_path / "train.extxyz", rest)
-    answer = changed(reference, forces=0.1)
-    frames, forces = evaluate_model(
-        Shifted(answer), tmp_path / "test.extxyz", [tmp_path / "train.extxyz"], Landscape(), 3.4, 3
-    )
+    table = points(concatenate([labelled(6, seed=9), reference]), Landscape(cutoff=3.4))
+    predictor = Shifted(changed(reference, forces=0.1))
+    frames, forces = evaluate_model(predictor, tmp_path / "test.extxyz", table, 3)
+    assert frames["sS"].tolist() == table["sS"].tolist()[6:]
     assert frames["force_rmse"].to_numpy() == pytest.approx(np.full(8, 100))
     assert frames["root"].tolist() == [f"seed{i // 2}" for i in range(8)]
     assert len(forces) == len(reference.numbers)
@@ -224,3 +223,5 @@ def test_evaluation_of_files_places_the_errors_on_the_landscape(tmp_path, refere
     kept = pd.read_parquet(tmp_path / "frames.parquet").attrs["edges"]
     assert kept == frames.attrs["edges"]
     assert len(kept["sS"]) == 4
+    with pytest.raises(StageError, match="no landscape point"):
+        evaluate_model(predictor, tmp_path / "test.extxyz", table.iloc[:7], 3)

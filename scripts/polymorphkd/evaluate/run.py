@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .. import landscape
+from ..errors import StageError
 from ..frames import read_frames
 from ..predict import Predictor
 from ..progress import logger
-from ..settings import Landscape
 from .cells import with_cells
 from .compare import check_reference, compare
 
@@ -19,12 +18,7 @@ LINEAGE = ("root",)
 
 
 def evaluate_model(
-    predictor: Predictor,
-    test: str | Path,
-    others: list[str | Path],
-    settings: Landscape,
-    cutoff: float,
-    cells: int,
+    predictor: Predictor, test: str | Path, points: pd.DataFrame, cells: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Errors per frame and per atom of one model on the test set.
 
@@ -33,11 +27,8 @@ def evaluate_model(
     predictor : Predictor
     test : path
         Held-out frames with DFT labels.
-    others : list of path
-        The rest of the labelled frames; with the test set they span the landscape's cells.
-    settings : Landscape
-    cutoff : float
-        Neighbour cutoff of Q6 that every set of this run was mapped with, Å.
+    points : DataFrame
+        Landscape points of all labelled frames, those of the test set among them.
     cells : int
         Cells per landscape axis.
 
@@ -53,18 +44,21 @@ def evaluate_model(
     InputError
         A test frame lacks a label.
     StageError
-        The model's answer is incomplete, out of order or not finite.
+        The model's answer is incomplete, out of order or not finite, or a test frame has no
+        landscape point.
     """
     reference = read_frames(test)
     check_reference(reference, str(test))
-    points = landscape.points(reference, settings, cutoff)
-    rest = [landscape.points(read_frames(path), settings, cutoff) for path in others]
+    ids = reference.frame_ids()
+    placed = points.drop_duplicates("frame_id").set_index("frame_id")
+    if not set(ids) <= set(placed.index):
+        raise StageError(f"{test}: a frame has no landscape point; map the labelled frames again")
     frames, forces = compare(reference, predictor.predict(reference.without_labels()))
     for name in ("sS", "Q6", "volume_per_atom"):
-        frames[name] = points[name].to_numpy()
+        frames[name] = placed.loc[ids, name].to_numpy()
     for name in LINEAGE:
         if name in reference.meta:
             frames[name] = reference.meta[name].to_numpy()
     rmse = (frames["force_rmse"] ** 2 * frames["n_atoms"]).sum() / frames["n_atoms"].sum()
     logger.info("%d test frames, force RMSE %.1f meV/Å", len(frames), rmse**0.5)
-    return with_cells(frames, pd.concat([points, *rest]), cells), forces
+    return with_cells(frames, points, cells), forces
