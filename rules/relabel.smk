@@ -1,18 +1,6 @@
 # Teacher labels of the supplementary frames, in shards.
 
 
-def relabel_shards(suffix):
-    """Input function: one file per shard, as many as relabel.n_shards says."""
-
-    def files(wildcards):
-        return expand(
-            f"results/{wildcards.material}/relabel/shards/{{shard}}{suffix}.parquet",
-            shard=range(section("relabel")(wildcards)["n_shards"]),
-        )
-
-    return files
-
-
 rule relabel_frames:
     input:
         frames=source("supplementary"),
@@ -43,8 +31,8 @@ rule relabel_frames:
 
 rule gather_relabelled:
     input:
-        shards=relabel_shards(""),
-        records=relabel_shards("_records"),
+        shards=shards("results/{material}/relabel/shards/{shard}.parquet", "relabel"),
+        records=shards("results/{material}/relabel/shards/{shard}_records.parquet", "relabel"),
         test="results/{material}/split/test.extxyz",
         valid="results/{material}/split/valid.extxyz",
         landscape="results/{material}/landscape/settings.json",

@@ -256,7 +256,7 @@ def test_prediction_agrees_with_mace_and_does_not_depend_on_the_batch(
     frames = concatenate([emt_frames(5, 3), from_atoms([bulk("Al", "hcp", 2.8, 4.6)])])
     teacher = load_teacher(SETTINGS, [trained.model])
     together = labels_of(teacher.predict(frames))
-    monkeypatch.setattr(mace_model, "ATOMS_PER_BATCH", 1)
+    monkeypatch.setattr(mace_model, "ATOMS_PER_BATCH", {"cpu": 1})
     for batched, single in zip(together, labels_of(teacher.predict(frames)), strict=True):
         np.testing.assert_allclose(batched, single, atol=1e-10)
     calculator = MACECalculator(str(trained.model), device="cpu", default_dtype="float64")
