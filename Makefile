@@ -1,0 +1,59 @@
+# `make demo` and `make test` do all set-up they need; `make env` does the set-up alone.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+TORCH_INDEX ?=
+
+# One thread per job: several jobs beat several threads on these small systems.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help env demo test test-fast lint format doctor unlock slurm-profile clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+env: $(STAMP) ## build the virtual environment .venv from requirements.lock
+
+# The environment is built anew when the lock file, the GPAW settings or the metadata change.
+$(STAMP): requirements.lock envs/gpaw/siteconfig.py pyproject.toml
+	@bash envs/build.sh "$(PYTHON)" "$(VENV)"
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the whole chain for Al on real DFT -> results/Al/report.html
+	$(BIN)/snakemake --config materials=[Al]
+	@echo "report: results/Al/report.html"
+
+test: $(STAMP) ## the whole test suite, a miniature chain included
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15
+
+test-fast: $(STAMP) ## tests that take seconds
+	$(BIN)/python -m pytest -n 2 -m "not slow and not chain"
+
+lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(STAMP) ## bring code and rules into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+doctor: $(STAMP) ## what is installed, what works, and how to mend what does not
+	$(BIN)/polymorphkd doctor
+
+unlock: $(STAMP) ## remove the lock that a killed Snakemake left behind
+	$(BIN)/snakemake --unlock
+
+slurm-profile: ## let `snakemake --profile slurm` find profiles/slurm
+	mkdir -p "$${XDG_CONFIG_HOME:-$$HOME/.config}/snakemake"
+	ln -sfn "$(CURDIR)/profiles/slurm" "$${XDG_CONFIG_HOME:-$$HOME/.config}/snakemake/slurm"
+
+clean: ## remove caches (results and environment stay)
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,103 @@
+"""Shared fixtures: reference data, small frames, and a project folder to run Snakemake in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from ase.build import bulk
+from polymorphkd.frames import Frames, from_atoms
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of reference data beside the checkout; tests that need it skip without it."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the reference data folder ../shared/data is absent")
+    return folder
+
+
+@pytest.fixture
+def aluminium() -> Frames:
+    """Twelve rattled and strained Al cells of 2 to 8 atoms."""
+    random = np.random.default_rng(7)
+    images = []
+    for i in range(12):
+        base = [
+            bulk("Al", "fcc", 4.05, cubic=True),
+            bulk("Al", "bcc", 3.2, cubic=True),
+            bulk("Al", "fcc", 4.05, cubic=True) * (2, 1, 1),
+        ][i % 3]
+        base.set_cell(base.cell @ (np.eye(3) + random.normal(0, 0.03, (3, 3))), scale_atoms=True)
+        base.positions += random.normal(0, 0.1, base.positions.shape)
+        images.append(base)
+    return from_atoms(images)
+
+
+class Project:
+    """A project folder with its own config, on which Snakemake runs as a user would run it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "config" / "materials").mkdir(parents=True)
+        self.write({"materials": ["Al"], "seed": 1}, {"elements": ["Al"]})
+
+    def write(self, config: dict, material: dict) -> None:
+        """Write config/config.yaml and config/materials/Al.yaml."""
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+        (self.folder / "config/materials/Al.yaml").write_text(yaml.safe_dump(material))
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "Al"
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")),
+            *("--directory", str(self.folder), "--cores", str(cores)),
+            *("--workflow-profile", str(REPOSITORY / "profiles/default")),
+            *arguments,
+        ]
+
+    def environment(self) -> dict[str, str]:
+        paths = [str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+
+    def run(
+        self, *arguments: str, cores: int = 2, check: bool = True
+    ) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end and return what it printed (both streams together)."""
+        done = subprocess.run(
+            self.command(*arguments, cores=cores),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment(),
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{done.stdout}")
+        return done
+
+    def planned(self, *arguments: str) -> set[str]:
+        """Names of the rules that a dry run would execute."""
+        text = self.run("--dry-run", "--quiet", "host", *arguments).stdout
+        return {
+            line.split()[1].rstrip(":")
+            for line in text.splitlines()
+            if line.startswith(("rule ", "localrule "))
+        }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)

@@ -1,0 +1,28 @@
+"""Calculators for tests, named in configs by import path: they record or spoil their work."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from ase.calculators.emt import EMT
+
+
+class RecordingEMT(EMT):
+    """EMT that takes `seconds` per frame and appends a line to `log` when one is finished.
+
+    Frames whose volume per atom exceeds `fail_above` raise, as a crashing engine would.
+    """
+
+    def __init__(self, log: str, seconds: float = 0.0, fail_above: float = 1e9) -> None:
+        super().__init__()
+        self.log, self.seconds, self.fail_above = Path(log), seconds, fail_above
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        if atoms.get_volume() / len(atoms) > self.fail_above:
+            raise RuntimeError("the engine fell over")
+        super().calculate(atoms, properties, system_changes)
+        time.sleep(self.seconds)
+        with self.log.open("a") as stream:
+            stream.write(f"{os.getpid()} {atoms.positions.sum():.8f}\n")

@@ -1,0 +1,118 @@
+"""Frames: round trips, identity of a frame, bad files."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from polymorphkd.errors import InputError
+from polymorphkd.frames import (
+    Frames,
+    concatenate,
+    frame_id,
+    from_atoms,
+    read_frames,
+    write_frames,
+)
+
+
+@pytest.fixture
+def labelled(aluminium: Frames) -> Frames:
+    images = aluminium.to_atoms()
+    for i, atoms in enumerate(images):
+        atoms.calc = EMT()
+        atoms.info.update(
+            REF_energy=atoms.get_potential_energy(), REF_stress=atoms.get_stress(), root=f"seed{i}"
+        )
+        atoms.arrays["REF_forces"] = atoms.get_forces()
+        atoms.calc = None
+    return from_atoms(images)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".extxyz"])
+def test_round_trip_keeps_every_bit_and_the_ids(labelled, tmp_path, suffix):
+    write_frames(tmp_path / f"a{suffix}", labelled)
+    again = read_frames(tmp_path / f"a{suffix}")
+    assert again.frame_ids() == labelled.frame_ids()
+    assert np.array_equal(again.positions, labelled.positions)
+    assert np.array_equal(again.cells, labelled.cells)
+    assert list(again.meta["root"]) == list(labelled.meta["root"])
+    np.testing.assert_allclose(again.energy, labelled.energy, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(again.forces, labelled.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(again.stress, labelled.stress, rtol=0, atol=1e-12)
+
+
+def test_id_ignores_wrapping_and_order_but_sees_a_displacement():
+    atoms = bulk("Al", "fcc", 4.05, cubic=True)
+    atoms.rattle(0.1, seed=1)
+    name = from_atoms([atoms]).frame_ids()[0]
+    moved = atoms.copy()
+    moved.positions[2] += atoms.cell[0] - 2 * atoms.cell[1]
+    assert from_atoms([moved]).frame_ids()[0] == name
+    assert from_atoms([atoms[[3, 1, 0, 2]]]).frame_ids()[0] == name
+    displaced = atoms.copy()
+    displaced.positions[0, 0] += 1e-4
+    assert from_atoms([displaced]).frame_ids()[0] != name
+    swapped = atoms.copy()
+    swapped.symbols[0] = "Cu"
+    assert from_atoms([swapped]).frame_ids()[0] != name
+
+
+def test_id_of_a_molecule_depends_on_its_geometry_alone():
+    dimer = Atoms("Al2", positions=[[0, 0, 0], [2.5, 0, 0]])
+    longer = Atoms("Al2", positions=[[0, 0, 0], [2.6, 0, 0]])
+    assert from_atoms([dimer]).frame_ids() != from_atoms([longer]).frame_ids()
+    number = frame_id(dimer.numbers, dimer.positions, dimer.cell.array, dimer.pbc)
+    assert len(number) == 16
+
+
+def test_take_and_concatenate_are_inverse(labelled):
+    halves = [labelled.take(range(0, 6)), labelled.take(range(6, 12))]
+    joined = concatenate(halves)
+    assert joined.frame_ids() == labelled.frame_ids()
+    assert np.array_equal(joined.forces, labelled.forces)
+
+
+def test_concatenate_fills_missing_labels_with_nan(labelled):
+    joined = concatenate([labelled, labelled.without_labels()])
+    assert np.isnan(joined.energy[12:]).all()
+    assert np.isfinite(joined.energy[:12]).all()
+
+
+def test_sorting_removes_equal_frames(aluminium):
+    doubled = concatenate([aluminium, aluminium])
+    unique = doubled.sorted_by_id()
+    assert len(unique) == len(aluminium)
+    assert unique.frame_ids() == sorted(aluminium.frame_ids())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("empty.extxyz", "", "is empty"),
+        ("broken.extxyz", "4\nLattice=oops\nAl 0 0\n", "cannot be read"),
+        ("absent.extxyz", None, "no such file"),
+        ("POSCAR", "not a structure\n", "cannot be read"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, name, text, message):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        read_frames(path)
+    assert name in str(error.value)
+
+
+def test_no_half_written_file_is_left(aluminium, tmp_path):
+    path = tmp_path / "frames.unknownformat"
+    with pytest.raises(Exception, match="unknownformat|format"):
+        write_frames(path, aluminium)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_published_set_reads_with_its_labels(shared_data):
+    frames = read_frames(shared_data / "labelled" / "Si.extxyz")
+    assert len(frames) == 239
+    assert frames.labelled
+    assert np.abs(frames.forces[frames.atoms_of(0)].sum(axis=0)).max() < 1e-6

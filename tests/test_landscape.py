@@ -1,0 +1,224 @@
+"""Landscape: exact shells, an independent oracle, invariances, odd cells."""
+
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111, graphene
+from ase.neighborlist import neighbor_list
+from polymorphkd.errors import StageError
+from polymorphkd.frames import Frames, concatenate, from_atoms
+from polymorphkd.landscape import auto_cutoff, points, settings_digest
+from polymorphkd.landscape.grid import bounding_box, cells, coordinates, coverage
+from polymorphkd.settings import Landscape
+from scipy.special import sph_harm_y
+
+
+def point(atoms: Atoms, cutoff: float, **settings):
+    return points(from_atoms([atoms]), Landscape(cutoff=cutoff, **settings)).iloc[0]
+
+
+def oracle(atoms: Atoms, cutoff: float, sigma: float = 0.1, rmax: float = 8.0, mean: bool = False):
+    """sS and Q6 straight from Eqs. 1-7 with scipy's spherical harmonics; slow."""
+    atoms = from_atoms([atoms]).atoms(0)  # with the 1e-8 Å that a frame keeps
+    n = len(atoms)
+    i, d, vectors = neighbor_list("idD", atoms, cutoff)
+    q = np.zeros((n, 13), dtype=complex)
+    for a, r, v in zip(i, d, vectors, strict=True):
+        theta, phi = math.acos(np.clip(v[2] / r, -1, 1)), math.atan2(v[1], v[0])
+        q[a] += [sph_harm_y(6, m, theta, phi) for m in range(-6, 7)]
+    bonds = np.bincount(i, minlength=n)
+    q[bonds > 0] /= bonds[bonds > 0][:, None]
+
+    def norm(x):
+        return np.sqrt(4 * np.pi / 13 * np.sum(np.abs(x) ** 2, axis=-1))
+
+    q6 = norm(q).mean() if mean else norm(q.mean(axis=0))
+    distances = neighbor_list("d", atoms, rmax + 5 * sigma)
+    density = n / atoms.get_volume()
+    r = np.linspace(0, rmax, round(4 * rmax / sigma) + 1)
+    gauss = np.exp(-((r[:, None] - distances) ** 2) / (2 * sigma**2)).sum(axis=1)
+    g = np.zeros_like(r)
+    g[1:] = gauss[1:] / (math.sqrt(2 * np.pi) * sigma * 4 * np.pi * n * density * r[1:] ** 2)
+    integrand = r**2 * np.where(g < 1e-12, 1.0, g * np.log(np.maximum(g, 1e-300)) - g + 1)
+    return -2 * np.pi * density * np.trapezoid(integrand, r), q6
+
+
+@pytest.mark.parametrize(
+    ("atoms", "cutoff", "squared"),
+    [
+        (bulk("Cu", "fcc", 3.61), 3.0, 169 / 512),
+        (bulk("Mg", "hcp", 2.95, c=2.95 * math.sqrt(8 / 3)), 3.2, 29237 / 124416),
+        (bulk("Fe", "bcc", 2.87), 2.6, 32 / 81),
+        (bulk("Fe", "bcc", 2.87), 3.2, 169 / 648),
+        (bulk("C", "diamond", 3.567), 1.8, 32 / 81),
+        (bulk("Po", "sc", 3.3), 3.6, 1 / 8),
+        (graphene(vacuum=8), 1.6, 281 / 512),
+    ],
+    ids=["fcc", "hcp", "bcc8", "bcc14", "diamond", "sc", "graphene"],
+)
+def test_exact_shells(atoms, cutoff, squared):
+    assert pytest.approx(squared, abs=1e-9) == point(atoms, cutoff).Q6 ** 2
+
+
+@pytest.mark.parametrize(
+    ("atoms", "entropy"),
+    [
+        (bulk("Cu", "fcc", 3.61), -48.6525),
+        (bulk("Mg", "hcp", 2.95, c=2.95 * math.sqrt(8 / 3)), -26.882),
+        (bulk("Fe", "bcc", 2.87), -50.249),
+        (bulk("C", "diamond", 3.567), -31.894),
+    ],
+    ids=["fcc", "hcp", "bcc", "diamond"],
+)
+def test_reference_entropies(atoms, entropy):
+    assert point(atoms, 3.0).sS == pytest.approx(entropy, abs=6e-4)
+
+
+def test_diamond_depends_on_the_cutoff():
+    diamond = bulk("C", "diamond", 3.567)
+    found = [point(diamond, cutoff).Q6 for cutoff in (1.8, 2.9, 3.6)]
+    np.testing.assert_allclose(found, [0.6285, 0.2738, 0.0499], atol=6e-5)
+
+
+def skewed(n: int, seed: int) -> Atoms:
+    """Random atoms in a triclinic cell that is smaller than the reach of sS."""
+    random = np.random.default_rng(seed)
+    cell = np.diag([3.0, 3.4, 3.8]) + random.normal(0, 0.5, (3, 3))
+    return Atoms(["Al"] * n, scaled_positions=random.random((n, 3)) * 3 - 1, cell=cell, pbc=True)
+
+
+@pytest.mark.parametrize("mean", [False, True], ids=["global", "mean"])
+@pytest.mark.parametrize("seed", range(4))
+def test_agrees_with_an_independent_oracle(seed, mean):
+    atoms = skewed(n=3 + seed, seed=seed)
+    entropy, q6 = oracle(atoms, 3.3, mean=mean)
+    found = point(atoms, 3.3, q6="mean" if mean else "global")
+    assert found.sS == pytest.approx(entropy, abs=1e-4)
+    assert pytest.approx(q6, abs=1e-12) == found.Q6
+
+
+def test_agrees_with_the_oracle_on_a_large_noisy_cell():
+    atoms = bulk("Cu", "fcc", 3.61, cubic=True) * (3, 3, 3)
+    atoms.rattle(0.15, seed=3)
+    entropy, q6 = oracle(atoms, 3.0)
+    found = point(atoms, 3.0)
+    assert found.sS == pytest.approx(entropy, abs=1e-4)
+    assert pytest.approx(q6, abs=1e-12) == found.Q6
+
+
+def rotated(atoms: Atoms) -> Atoms:
+    atoms.rotate(37, (1, 2, 3), rotate_cell=True)
+    return atoms
+
+
+def translated(atoms: Atoms) -> Atoms:
+    atoms.positions += [0.3, -7.1, 12.9]
+    return atoms
+
+
+def unimodular(atoms: Atoms) -> Atoms:
+    atoms.set_cell(np.array([[1, 1, 0], [0, 1, 0], [2, 0, 1]]) @ atoms.cell.array)
+    return atoms
+
+
+def inverted(atoms: Atoms) -> Atoms:
+    atoms.positions *= -1
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "change",
+    [rotated, translated, unimodular, inverted, lambda a: a[::-1], lambda a: a.repeat((2, 1, 3))],
+    ids=["rotation", "translation", "cell", "inversion", "permutation", "supercell"],
+)
+def test_invariances(change):
+    atoms = skewed(n=5, seed=11)
+    before, after = point(atoms, 3.3), point(change(atoms.copy()), 3.3)
+    # Frames keep 1e-8 Å, which bounds how well a rotated copy can agree.
+    assert after.sS == pytest.approx(before.sS, abs=1e-5)
+    assert pytest.approx(before.Q6, abs=1e-7) == after.Q6
+
+
+def test_open_systems_have_q6_but_no_entropy():
+    slab = fcc111("Al", (2, 2, 3), vacuum=8)
+    slab.pbc = (True, True, False)
+    cluster = Atoms("Al4", positions=[[0, 0, 0], [2.8, 0, 0], [0, 2.8, 0], [0, 0, 2.8]])
+    for atoms in (slab, cluster):
+        found = point(atoms, 3.2)
+        assert math.isnan(found.sS)
+        assert "not periodic" in found.note
+        assert 0 < found.Q6 <= 1
+    bigger_vacuum = slab.copy()
+    bigger_vacuum.center(vacuum=20, axis=2)
+    assert pytest.approx(point(slab, 3.2).Q6, abs=1e-7) == point(bigger_vacuum, 3.2).Q6
+
+
+def test_isolated_atoms_are_counted_and_give_no_nan():
+    lonely = Atoms("Al2", positions=[[0, 0, 0], [1, 1, 1]], cell=[20, 20, 20], pbc=True)
+    found = point(lonely, 1.5)
+    assert found.n_isolated == 2
+    assert found.Q6 == 0
+    assert math.isfinite(found.sS)
+
+
+def test_overlapping_atoms_give_no_nan():
+    atoms = Atoms("Al2", positions=[[1, 1, 1], [1, 1, 1]], cell=[4, 4, 4], pbc=True)
+    found = point(atoms, 3.0)
+    assert found.min_distance == 0
+    assert math.isfinite(found.Q6)
+    assert math.isfinite(found.sS)
+
+
+def test_auto_cutoff_lies_between_the_shells_of_fcc():
+    images = [bulk("Al", "fcc", a, cubic=True) * (2, 2, 2) for a in (3.95, 4.05, 4.15)]
+    for image in images:
+        image.rattle(0.1, seed=1)
+    cutoff = auto_cutoff(from_atoms(images), Landscape())
+    assert 4.05 / math.sqrt(2) * 1.08 < cutoff < 4.05 * 0.95
+
+
+def test_auto_cutoff_needs_a_bulk_frame():
+    with pytest.raises(StageError, match="auto needs frames"):
+        auto_cutoff(from_atoms([Atoms("Al2", positions=[[0, 0, 0], [2, 0, 0]])]), Landscape())
+
+
+def test_points_of_different_settings_are_never_compared(aluminium):
+    table = points(aluminium, Landscape(cutoff=3.4))
+    other = points(aluminium, Landscape(cutoff=3.4, sigma=0.2))
+    assert table["settings_digest"].iloc[0] != other["settings_digest"].iloc[0]
+    mixed = table.copy()
+    mixed.loc[0, "settings_digest"] = other["settings_digest"].iloc[0]
+    with pytest.raises(StageError, match="different settings"):
+        coordinates(mixed)
+    assert settings_digest(Landscape(), 3.4) != settings_digest(Landscape(), 3.5)
+
+
+def test_a_set_maps_as_its_frames_one_by_one(aluminium: Frames):
+    settings = Landscape(cutoff=3.4)
+    together = points(aluminium, settings)
+    for i in range(len(aluminium)):
+        alone = points(aluminium.take([i]), settings).iloc[0]
+        assert alone.sS == together.iloc[i].sS
+        assert alone.Q6 == together.iloc[i].Q6
+
+
+def test_grid_cells_and_coverage():
+    xy = np.array([[-10, 0.0], [-10, 0.6], [-5, 0.3], [0, 0.6]])
+    box = bounding_box(xy)
+    assert cells(xy, box, 2).tolist() == [[0, 0], [0, 1], [1, 1], [1, 1]]
+    found = coverage(xy, box, 2)
+    assert found["occupied"] == 3
+    assert found["fraction"] == 0.75
+    share = np.array([1, 1, 2]) / 4
+    assert found["uniformity"] == pytest.approx(-(share * np.log(share)).sum() / np.log(3))
+
+
+def test_alloys_are_species_blind(aluminium):
+    mixed = aluminium.take(range(len(aluminium)))
+    mixed.numbers[::2] = 29
+    settings = Landscape(cutoff=3.4)
+    both = points(concatenate([aluminium, mixed]), settings)
+    n = len(aluminium)
+    np.testing.assert_array_equal(both["sS"][:n], both["sS"][n:])
