@@ -1,0 +1,73 @@
+# A LAMMPS example that runs as it stands, its check, and the model card.
+
+
+def dft_scan(wildcards):
+    """Equation of state by the labelling engine; none if the labels came from outside."""
+    if settings(wildcards).inputs.labelled:
+        return []
+    return f"results/{wildcards.material}/properties/dft.json"
+
+
+rule check_lammps:
+    input:
+        model="results/{material}/student/{variant}/model.pb",
+        properties="results/{material}/properties/{variant}.json",
+        template=workflow.source_path("../workflow/templates/in.lammps.j2"),
+    output:
+        input="results/{material}/student/{variant}/in.lammps",
+        structure="results/{material}/student/{variant}/structure.data",
+        result="results/{material}/deploy/{variant}/nve.json",
+        thermo="results/{material}/deploy/{variant}/nve.csv",
+    log:
+        "results/{material}/logs/check_lammps/{variant}.log",
+    benchmark:
+        "results/{material}/benchmarks/check_lammps/{variant}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=section("deploy"),
+        student=section("student"),
+        elements=section("elements"),
+        seed=section("seed"),
+        code=code("deploy", "processes"),
+    message:
+        "{wildcards.material}: LAMMPS run of {wildcards.variant} at constant energy"
+    script:
+        "../scripts/check_lammps.py"
+
+
+rule write_card:
+    input:
+        metrics="results/{material}/student/{variant}/metrics.json",
+        errors="results/{material}/evaluate/errors.json",
+        properties="results/{material}/properties/{variant}.json",
+        dft=dft_scan,
+        nve="results/{material}/deploy/{variant}/nve.json",
+        template=workflow.source_path("../workflow/templates/MODEL_CARD.md.j2"),
+    output:
+        card="results/{material}/student/{variant}/MODEL_CARD.md",
+    log:
+        "results/{material}/logs/write_card/{variant}.log",
+    benchmark:
+        "results/{material}/benchmarks/write_card/{variant}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        elements=section("elements"),
+        student=section("student"),
+        deploy=section("deploy"),
+        label=section("label"),
+        own_labels=lambda wildcards: settings(wildcards).inputs.labelled,
+        code=code("deploy"),
+    message:
+        "{wildcards.material}: model card of {wildcards.variant}"
+    script:
+        "../scripts/write_card.py"

@@ -1,0 +1,38 @@
+# Students of one network: dnn sees DFT labels only, dnn-kd the teacher's as well.
+
+
+def relabelled_frames(wildcards):
+    """The teacher's labels, which the variant dnn never sees."""
+    if wildcards.variant == "dnn":
+        return []
+    return f"results/{wildcards.material}/relabel/labelled.extxyz"
+
+
+rule train_student:
+    input:
+        train="results/{material}/split/train.extxyz",
+        valid="results/{material}/split/valid.extxyz",
+        relabelled=relabelled_frames,
+    output:
+        model="results/{material}/student/{variant}/model.pb",
+        frozen="results/{material}/student/{variant}/frozen.pb",
+        metrics="results/{material}/student/{variant}/metrics.json",
+    log:
+        "results/{material}/logs/train_student/{variant}.log",
+    benchmark:
+        "results/{material}/benchmarks/train_student/{variant}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+    params:
+        settings=section("student"),
+        elements=section("elements"),
+        seed=section("seed"),
+        algorithm=algorithm("student"),
+    message:
+        "{wildcards.material}: training student {wildcards.variant}"
+    script:
+        "../scripts/train_student.py"

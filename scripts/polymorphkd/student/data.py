@@ -1,0 +1,138 @@
+"""Labelled frames as DeePMD systems, and the neighbour counts that size a descriptor.
+
+DeePMD wants one folder per composition with atoms sorted by type, and the virial
+W = -V * stress (eV), where the stress has ASE's sign (positive is tension).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from ase.neighborlist import neighbor_list
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from ..errors import InputError
+from ..frames import Frames
+from ..teacher.training import labels_of, read_labelled
+
+
+def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
+    """Frames fit for training, in the order of their ids.
+
+    Raises
+    ------
+    InputError
+        A label is missing or not finite, an element is not in `elements`, or a frame has an
+        open boundary (a virial needs a periodic cell).
+    """
+    frames = read_labelled(path, elements)
+    open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
+    if len(open_frames):
+        raise InputError(
+            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the student "
+            "trains on virials and needs periodic cells"
+        )
+    return frames.sorted_by_id()
+
+
+def compositions(frames: Frames, elements: Sequence[str]) -> dict[str, np.ndarray]:
+    """Frames of equal composition: name such as ``Al4`` or ``Al2Cu6`` -> frame indices.
+
+    Raises
+    ------
+    InputError
+        A frame holds an element that is not in `elements`.
+    """
+    known = np.array([atomic_numbers[symbol] for symbol in elements])
+    strange = [chemical_symbols[number] for number in np.setdiff1d(frames.numbers, known)]
+    if strange:
+        raise InputError(f"a frame holds {', '.join(strange)}; known are {', '.join(elements)}")
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index in range(len(frames)):
+        numbers = frames.numbers[frames.atoms_of(index)]
+        counts = (numbers[:, None] == known[None, :]).sum(axis=0)
+        groups.setdefault(tuple(int(n) for n in counts), []).append(index)
+    return {
+        "".join(f"{s}{n}" for s, n in zip(elements, counts, strict=True) if n): np.array(indices)
+        for counts, indices in sorted(groups.items())
+    }
+
+
+def by_type(frames: Frames, elements: Sequence[str]) -> np.ndarray:
+    """Flat atom indices that sort each frame's atoms by type, stable, shape (n_atoms_total,)."""
+    rank = np.zeros(max(atomic_numbers.values()) + 1, dtype=np.int64)
+    rank[[atomic_numbers[symbol] for symbol in elements]] = np.arange(len(elements))
+    owner = np.repeat(np.arange(len(frames)), frames.n_atoms)
+    return np.lexsort((rank[frames.numbers], owner))
+
+
+def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list[Path]:
+    """Write frames as DeePMD systems, one folder per composition.
+
+    Parameters
+    ----------
+    frames : Frames
+        Labelled frames, ordered (see :func:`read_training_set`).
+    elements : sequence of str
+        Types of the model in order; also elements that no frame contains.
+    folder : path
+        Parent of the systems.
+
+    Returns
+    -------
+    list of Path
+        The system folders.
+    """
+    energy, forces, stress = labels_of(frames)
+    order = by_type(frames, elements)
+    virials = -frames.volumes[:, None, None] * voigt_6_to_full_3x3_stress(stress)
+    systems = []
+    for name, indices in compositions(frames, elements).items():
+        system = folder / name
+        arrays = system / "set.000"
+        arrays.mkdir(parents=True)
+        atoms = np.array([order[frames.atoms_of(int(i))] for i in indices])
+        types = [elements.index(chemical_symbols[n]) for n in frames.numbers[atoms[0]]]
+        (system / "type.raw").write_text("".join(f"{t}\n" for t in types))
+        (system / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in elements))
+        n = len(indices)
+        np.save(arrays / "coord.npy", frames.positions[atoms].reshape(n, -1))
+        np.save(arrays / "force.npy", forces[atoms].reshape(n, -1))
+        np.save(arrays / "box.npy", frames.cells[indices].reshape(n, 9))
+        np.save(arrays / "energy.npy", energy[indices])
+        np.save(arrays / "virial.npy", virials[indices].reshape(n, 9))
+        systems.append(system)
+    return systems
+
+
+def largest_neighbour_counts(
+    frames: Frames, elements: Sequence[str], cutoff: float
+) -> tuple[list[int], float]:
+    """Most neighbours of each element that any atom has, and the shortest distance.
+
+    Parameters
+    ----------
+    frames : Frames
+    elements : sequence of str
+    cutoff : float, Å
+
+    Returns
+    -------
+    list of int
+        Per element, in the order of `elements`; periodic images count.
+    float
+        Shortest interatomic distance, Å (inf where no pair lies within `cutoff`).
+    """
+    counts = np.zeros(len(elements), dtype=np.int64)
+    shortest = np.inf
+    for atoms in frames.without_labels().to_atoms():
+        centres, others, distances = neighbor_list("ijd", atoms, cutoff)
+        if len(distances):
+            shortest = min(shortest, float(distances.min()))
+        for column, symbol in enumerate(elements):
+            mine = centres[atoms.numbers[others] == atomic_numbers[symbol]]
+            counts[column] = max(counts[column], np.bincount(mine, minlength=1).max())
+    return [int(n) for n in counts], shortest

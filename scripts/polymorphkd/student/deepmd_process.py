@@ -1,0 +1,174 @@
+"""``dp`` as a child process: train, follow, resume after a kill, freeze, compress."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import StageError
+from ..processes import die_with_parent, program, thread_environment
+from ..progress import Counter, logger
+
+_POLL_SECONDS = 1.0
+_CHECKPOINT = re.compile(r'^model_checkpoint_path: "(?:.*/)?(?P<name>model\.ckpt-(?P<step>\d+))"')
+_COLUMNS = {
+    "rmse_f_trn": "force_train_eV_per_A",
+    "rmse_f_val": "force_valid_eV_per_A",
+    "rmse_e_trn": "energy_train_eV_per_atom",
+    "rmse_v_trn": "virial_train_eV_per_atom",
+    "lr": "learning_rate",
+}
+
+
+def last_checkpoint(work: Path) -> tuple[int, str]:
+    """Step and name of the newest whole checkpoint; step 0 if there is none."""
+    state = work / "checkpoint"
+    match = _CHECKPOINT.match(state.read_text()) if state.is_file() else None
+    # TensorFlow names a checkpoint in this file only after writing it; the index is
+    # checked because a user may have removed large files.
+    if match is None or not (work / f"{match['name']}.index").is_file():
+        return 0, ""
+    return int(match["step"]), match["name"]
+
+
+def learning_curve(work: Path) -> dict[str, list[float]]:
+    """Columns of ``lcurve.out``; of a step written twice (before and after a kill) the last.
+
+    Returns
+    -------
+    dict
+        ``step`` and the errors of one training and one validation batch at that step:
+        ``force_train_eV_per_A`` and so on, and ``learning_rate``.
+    """
+    path = work / "lcurve.out"
+    rows: dict[int, list[float]] = {}
+    names: list[str] = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        if line.startswith("#"):
+            names = names or line.lstrip("# ").split()
+            continue
+        values = line.split()
+        if len(values) == len(names) and names:  # a kill can leave half a line
+            rows[int(values[0])] = [float(value) for value in values]
+    curve: dict[str, list[float]] = {"step": [float(step) for step in sorted(rows)]}
+    for name, title in _COLUMNS.items():
+        if name in names:
+            curve[title] = [rows[step][names.index(name)] for step in sorted(rows)]
+    return curve
+
+
+def _start(
+    arguments: list[str], work: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    with (work / "dp.log").open("ab") as log:
+        return subprocess.Popen(
+            [program("dp"), "--tf", *arguments],
+            cwd=work,
+            env=dict(environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _last_line(work: Path) -> str:
+    lines = (work / "dp.log").read_text(errors="replace").splitlines()
+    telling = [line.strip() for line in lines if line.strip() and "libcudart" not in line]
+    return telling[-1] if telling else "no output"
+
+
+def _finish(child: subprocess.Popen[bytes], what: str, work: Path) -> None:
+    code = child.wait()
+    if code:
+        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        raise StageError(
+            f"student: {what} failed ({why}): {_last_line(work)} (all of it in {work / 'dp.log'})"
+        )
+
+
+def _check_finite(curve: Mapping[str, list[float]]) -> None:
+    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom"):
+        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
+            if not math.isfinite(value):
+                raise StageError(
+                    f"student: the training diverged: at step {step:.0f} the training error is "
+                    "not a number; lower student.deepmd.learning_rate or check the labels"
+                )
+
+
+def run_training(work: Path, steps: int, threads: int) -> int:
+    """Run ``dp train input.json`` in `work` to its end, or go on from the last checkpoint.
+
+    Returns
+    -------
+    int
+        Step from which the training went on, 0 if it started afresh.
+
+    Raises
+    ------
+    StageError
+        The child failed, was killed, or an error is no longer a number.
+    """
+    start, checkpoint = last_checkpoint(work)
+    if start >= steps:
+        logger.info("training of %d steps is already complete", steps)
+        return start
+    arguments = ["train", "input.json", "--skip-neighbor-stat"]
+    if start:
+        logger.info("resuming at step %d of %d from the last checkpoint", start, steps)
+        arguments += ["--restart", checkpoint]
+    child = _start(arguments, work, thread_environment(threads))
+    try:
+        _follow(child, work, Counter(steps - start, "steps"), start)
+    finally:
+        child.kill()
+        child.wait()
+    _finish(child, "dp train", work)
+    return start
+
+
+def _follow(child: subprocess.Popen[bytes], work: Path, counter: Counter, start: int) -> None:
+    ended = False
+    while not ended:
+        try:
+            child.wait(timeout=_POLL_SECONDS)
+            ended = True
+        except subprocess.TimeoutExpired:
+            pass
+        curve = learning_curve(work)
+        _check_finite(curve)
+        if not curve["step"]:
+            continue
+        done = int(curve["step"][-1]) - start
+        if done > counter.done:
+            force = curve["force_valid_eV_per_A"][-1]
+            counter.step(
+                done - counter.done, note=f"validation batch RMSE force {1e3 * force:.0f} meV/Å"
+            )
+
+
+def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
+    """Freeze the last checkpoint in `work` and tabulate its embedding net.
+
+    Returns
+    -------
+    tuple of Path
+        The frozen and the compressed model.
+
+    Raises
+    ------
+    StageError
+        ``dp freeze`` or ``dp compress`` failed.
+    """
+    environment = thread_environment(threads)
+    shutil.rmtree(work / "model-compression", ignore_errors=True)
+    for arguments in (
+        ["freeze", "-o", "frozen.pb"],
+        ["compress", "-i", "frozen.pb", "-o", "compressed.pb", "-t", "input.json"],
+    ):
+        _finish(_start(arguments, work, environment), f"dp {arguments[0]}", work)
+    return work / "frozen.pb", work / "compressed.pb"
