@@ -16,6 +16,21 @@ from polymorphkd.frames import Frames, from_atoms
 REPOSITORY = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A chain without DFT whose front half takes seconds.
+SMALL = {
+    "elements": ["Al"],
+    "seeds": {
+        "prototypes": ["fcc", "bcc", "hcp"],
+        "md": {"steps": 40, "temperatures": [1500], "snapshots": 1},
+    },
+    "landscape": {"cutoff": 3.4},
+    "generate": {"targets_per_edge": 2, "generations": 5, "population": 10, "n_shards": 2},
+    "select": {"standard": {"count": 30}, "supplementary": {"count": 60}},
+    "label": {"engine": "ase", "n_shards": 3},
+}
+COMMON = {"materials": ["Al"], "seed": 1}
+SPLIT = [f"results/Al/split/{name}.extxyz" for name in ("train", "valid", "test")]
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -1,0 +1,88 @@
+"""The whole chain on real DFT, as small as it gets."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import COMMON, Project
+from polymorphkd.frames import read_frames
+
+MINIATURE = {
+    "elements": ["Al"],
+    "seeds": {
+        "prototypes": ["fcc", "bcc"],
+        "n_atoms": [2, 4],
+        "md": {"steps": 40, "temperatures": [1500], "snapshots": 1},
+    },
+    "landscape": {"cutoff": 3.4},
+    "generate": {"targets_per_edge": 2, "generations": 5, "population": 10, "n_shards": 2},
+    "select": {"standard": {"count": 24}, "supplementary": {"count": 50}},
+    "label": {"gpaw": {"ecut": 200, "kspacing": 0.6, "smearing": "fermi-dirac", "width": 0.4},
+              "n_shards": 2},
+    "split": {"test_fraction": 0.2, "valid_fraction": 0.15},
+    "teacher": {"mace": {"channels": 4, "max_L": 0, "correlation": 2, "epochs": 6}},
+    "student": {"deepmd": {"steps": 400, "embedding": [8, 16], "fitting": [16, 16]}},
+    "properties": {"volume_range": 0.1},
+    "deploy": {"repeat": 3, "steps": 200},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory) -> Project:
+    """The whole chain on real DFT, as small as it gets."""
+    project = Project(tmp_path_factory.mktemp("chain"))
+    project.write(COMMON, MINIATURE)
+    project.run()
+    return project
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_miniature_chain_delivers(miniature):
+    summary = json.loads((miniature.results / "summary.json").read_text())
+    models = ("teacher", "dnn", "dnn-kd")
+    assert set(summary["rmse"]) == set(models)
+    for model in models:
+        values = summary["rmse"][model]
+        assert set(values) == {"energy_meV_per_atom", "force_meV_per_A", "virial_meV_per_atom"}
+        assert all(np.isfinite(value) and value > 0 for value in values.values())
+    dft = summary["properties"]["dft"]
+    assert 3.9 < dft["a0_A"] < 4.2
+    assert 40 < dft["B0_GPa"] < 120
+    counts = summary["counts"]
+    assert counts["labelled"] + counts["failed"] == counts["standard"] <= 24
+    assert counts["library"] > 200
+    assert counts["test"] == len(read_frames(miniature.results / "split/test.extxyz"))
+    assert summary["seconds"]["label_frames"] > 0
+    student = miniature.results / "student/dnn-kd"
+    for name in ("model.pb", "in.lammps", "MODEL_CARD.md"):
+        assert (student / name).stat().st_size > 0
+    assert (miniature.results / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_test_frames_reach_no_training(miniature):
+    results = miniature.results
+    test = set(read_frames(results / "split/test.extxyz").frame_ids())
+    for name in ("split/train.extxyz", "split/valid.extxyz", "relabel/labelled.extxyz"):
+        assert not test & set(read_frames(results / name).frame_ids())
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_a_changed_student_reruns_the_student_and_what_follows(miniature):
+    assert "Nothing to be done" in miniature.run("--dry-run").stdout
+    changed = {**MINIATURE["student"]["deepmd"], "steps": 500}
+    miniature.write(COMMON, {**MINIATURE, "student": {"deepmd": changed}})
+    try:
+        planned = miniature.planned()
+    finally:
+        miniature.write(COMMON, MINIATURE)
+    assert "train_student" in planned
+    assert planned <= {
+        "all", "train_student", "evaluate_model", "gather_errors", "scan_volumes",
+        "check_lammps", "write_card", "make_report",
+    }  # fmt: skip
