@@ -12,7 +12,7 @@ rule check_lammps:
     input:
         model="results/{material}/student/{variant}/model.pb",
         properties="results/{material}/properties/{variant}.json",
-        template=workflow.source_path("../workflow/templates/in.lammps.j2"),
+        template=f"{workflow.basedir}/workflow/templates/in.lammps.j2",
     output:
         input="results/{material}/student/{variant}/in.lammps",
         structure="results/{material}/student/{variant}/structure.data",
@@ -47,7 +47,7 @@ rule write_card:
         properties="results/{material}/properties/{variant}.json",
         dft=dft_scan,
         nve="results/{material}/deploy/{variant}/nve.json",
-        template=workflow.source_path("../workflow/templates/MODEL_CARD.md.j2"),
+        template=f"{workflow.basedir}/workflow/templates/MODEL_CARD.md.j2",
     output:
         card="results/{material}/student/{variant}/MODEL_CARD.md",
     log:

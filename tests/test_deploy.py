@@ -1,0 +1,200 @@
+"""LAMMPS example, its check, and the model card.
+
+The potential is a small student trained on EMT labels: what is tested is that LAMMPS runs
+the files as they stand, sees the same forces as Python, and conserves energy.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from polymorphkd.deploy import (
+    CardSources,
+    Example,
+    check,
+    describe_labels,
+    write_card,
+    write_example,
+)
+from polymorphkd.deploy import lammps as room
+from polymorphkd.errors import StageError
+from polymorphkd.frames import from_atoms, write_frames
+from polymorphkd.settings import Deepmd, Deploy, Label, Student
+from polymorphkd.student import TrainingJob, load_student, train_student
+
+TEMPLATES = Path(__file__).parents[1] / "workflow" / "templates"
+NETWORK = Deepmd(
+    rcut=4.5, embedding=[8, 16], axis_neuron=4, fitting=[24, 24], steps=400, learning_rate=5e-3
+)
+
+
+def example(seed: int = 1) -> Example:
+    return Example("Al", "dnn", "fcc", 16.0, ["Al"], np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Student folder with a trained model and its metrics."""
+    rng, sets = np.random.default_rng(0), tmp_path_factory.mktemp("sets")
+    for name, n in (("train", 30), ("valid", 4)):
+        images = []
+        for _ in range(n):
+            atoms = bulk("Al", "fcc", a=4.0 * (1 + rng.uniform(-0.05, 0.05)), cubic=True)
+            atoms.rattle(0.2, rng=rng)
+            atoms.calc = EMT()
+            atoms.info["REF_energy"] = atoms.get_potential_energy()
+            atoms.info["REF_stress"] = atoms.get_stress()
+            atoms.arrays["REF_forces"] = atoms.get_forces()
+            images.append(atoms)
+        write_frames(sets / f"{name}.extxyz", from_atoms(images))
+    folder = tmp_path_factory.mktemp("dnn")
+    train_student(
+        Student(deepmd=NETWORK),
+        TrainingJob(sets / "train.extxyz", sets / "valid.extxyz", None, folder, ["Al"], 3),
+    )
+    return folder
+
+
+@pytest.mark.slow
+def test_lammps_runs_the_example_conserves_energy_and_agrees_with_python(folder, tmp_path):
+    settings = Deploy(repeat=2, steps=400, timestep=1.0, temperature=150.0)
+    write_example(folder, TEMPLATES / "in.lammps.j2", example(), settings)
+    model = load_student("deepmd", folder / "model.pb")
+    thermo, result = check(folder, tmp_path / "work", ["Al"], model, settings, 1)
+    assert result["passed"], result["reason"]
+    assert result["n_atoms"] == 32
+    assert result["forces_agree_eV_per_A"] < 1e-4
+    assert abs(result["drift_meV_per_atom_per_ps"]) < 1.0
+    assert result["fluctuation_meV_per_atom"] < 0.2
+    assert 50 < result["temperature_mean_K"] < 300
+    assert thermo["step"].iloc[-1] == 400
+    assert thermo["time_ps"].iloc[-1] == pytest.approx(0.4)
+    # Potential energy of the first line is the model's own.
+    from ase.io import read
+
+    atoms = read(folder / "structure.data", format="lammps-data")
+    energy = model.predict(from_atoms([atoms])).energy[0]
+    assert thermo["potential_eV"].iloc[0] == pytest.approx(energy, abs=1e-3)
+
+
+def test_example_is_reproducible_and_names_all_types(tmp_path):
+    texts = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        settings = Deploy(repeat=2)
+        write_example(tmp_path / name, TEMPLATES / "in.lammps.j2", example(5), settings)
+        texts.append([(tmp_path / name / f).read_text() for f in ("in.lammps", "structure.data")])
+    assert texts[0] == texts[1]
+    assert "pair_coeff      * * Al\n" in texts[0][0]
+    assert "timestep        0.002\n" in texts[0][0]
+
+
+def test_drift_and_fluctuation_of_known_series():
+    time = np.linspace(0, 4, 401)
+    wave = 0.003 * np.sin(2 * np.pi * 25 * time)
+    drift, fluctuation = room.conservation(time, -100 + 0.08 * time + wave, 10)
+    assert drift == pytest.approx(8.0, rel=1e-2)
+    assert fluctuation == pytest.approx(0.3 / np.sqrt(2), rel=2e-2)
+
+
+def fake_lammps(tmp_path: Path, monkeypatch, script: str) -> Path:
+    """Put an executable `lmp` that runs `script` in the place of LAMMPS."""
+    lmp = tmp_path / "lmp"
+    lmp.write_text(f"#!/bin/sh\n{script}\n")
+    lmp.chmod(0o755)
+    monkeypatch.setattr(room, "program", lambda name: str(tmp_path / name))
+    return tmp_path
+
+
+def test_a_run_that_flies_apart_is_a_result_and_other_failures_are_errors(tmp_path, monkeypatch):
+    script = "echo 'ERROR: Lost atoms: original 32 current 30' >log.lammps; exit 1"
+    work = fake_lammps(tmp_path, monkeypatch, script)
+    finished, reason = room.run_lammps(work, 1)
+    assert not finished
+    assert "Lost atoms" in reason
+    script = "echo 'ERROR: Unrecognized pair style deepmd (src/force.cpp:275)' >log.lammps; exit 1"
+    fake_lammps(tmp_path, monkeypatch, script)
+    with pytest.raises(StageError, match="Unrecognized pair style"):
+        room.run_lammps(work, 1)
+    (work / "log.lammps").unlink()
+    fake_lammps(tmp_path, monkeypatch, "echo cannot open shared object file; exit 127")
+    with pytest.raises(StageError, match="cannot open shared object"):
+        room.run_lammps(work, 1)
+
+
+METRICS = {
+    "variant": "dnn-kd",
+    "seed": 1,
+    "steps": 1000,
+    "sel": [80],
+    "frames": {"dft": 70, "teacher": 770, "valid": 10},
+    "seen": {
+        "n_atoms": [4, 8],
+        "volume_A3_per_atom": [13.2, 20.4],
+        "shortest_distance_A": 2.06,
+        "largest_force_eV_per_A": 7.2,
+    },
+    "compression": {"max_force_difference_eV_per_A": 2e-5},
+    "versions": {"deepmd-kit": "3.2.0"},
+}
+RMSE = {"energy_meV_per_atom": 5.25, "force_meV_per_A": 61.0, "virial_meV_per_atom": 33.0}
+NVE = {
+    "drift_meV_per_atom_per_ps": 0.01,
+    "fluctuation_meV_per_atom": 0.05,
+    "us_per_atom_step": 90.0,
+    "n_atoms": 256,
+    "steps": 2000,
+    "temperature_mean_K": 301.0,
+    "forces_agree_eV_per_A": 2e-6,
+    "max_drift_meV_per_atom_per_ps": 1.0,
+    "passed": True,
+    "reason": "",
+}
+
+
+def card(tmp_path: Path, with_dft: bool = True, **nve) -> str:
+    def stored(name: str, value: object) -> Path:
+        (tmp_path / name).write_text(json.dumps(value))
+        return tmp_path / name
+
+    eos = {"structure": "fcc", "a0_A": 4.04, "B0_GPa": 80.0}
+    sources = CardSources(
+        metrics=stored("metrics.json", METRICS),
+        errors=stored("errors.json", {"rmse": {"dnn-kd": RMSE}, "test": {"frames": 21}}),
+        properties=stored("eos.json", eos),
+        dft=stored("dft.json", eos | {"a0_A": 4.0}) if with_dft else None,
+        nve=stored("nve.json", NVE | nve),
+    )
+    output = tmp_path / "MODEL_CARD.md"
+    template = TEMPLATES / "MODEL_CARD.md.j2"
+    labels = describe_labels(Label(), None)
+    write_card(output, template, ("Al", "dnn-kd"), ["Al"], sources, Student(), Deploy(), labels)
+    return output.read_text()
+
+
+def test_card_holds_the_numbers_of_its_sources(tmp_path):
+    text = card(tmp_path)
+    for expected in (
+        "70 DFT, 770 teacher",
+        "| dnn-kd (this one) | 5.2 | 61.0 | 33.0 |",
+        "on 21 held-out DFT",
+        "| deviation | +1.00 % | +0.0 % |",
+        "Passed: 256 atoms",
+        "4 to 8 atoms per periodic cell, 13.2 to 20.4 Å³ per atom",
+        "GPAW plane-wave DFT: xc PBE",
+        "lmp -in in.lammps",
+    ):
+        assert expected in text
+    assert "\n\n\n" not in text
+
+
+def test_card_is_honest_about_failures_and_missing_dft(tmp_path):
+    assert "**Failed** (drift 3" in card(tmp_path, passed=False, reason="drift 3 exceeds 1")
+    exploded = {"drift_meV_per_atom_per_ps": None, "passed": False, "reason": "Lost atoms"}
+    text = card(tmp_path, with_dft=False, **exploded)
+    assert "did not reach its end (Lost atoms)" in text
+    assert "deviation" not in text
+    assert "brought from outside (own.extxyz)" in describe_labels(Label(), "data/own.extxyz")
