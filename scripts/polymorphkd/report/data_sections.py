@@ -1,0 +1,178 @@
+"""Sections of the report about the data: landscape and selection, labels, split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
+from .collect import Run
+from .landscape_figures import landscape_figure
+from .style import SETS
+
+N_REASONS = 12
+"""Rows of the table of failures."""
+
+
+def landscape_section(run: Run) -> Section:
+    """Figure of all sets, and how much of the landscape each covers."""
+    origins = [Origin("map_frames", f"landscape/{name}.parquet") for name in run.points]
+    figure = FigureBlock(
+        [landscape_figure(run)],
+        "Each point is one structure. sS is the pair entropy of its radial distribution (0 for "
+        "an ideal gas, very negative for a perfect crystal), Q6 its average bond order. "
+        "Structures of the same order lie together whatever their element or density.",
+        [*origins, Origin("evaluate_model", "evaluate/dnn-kd/frames.parquet")],
+        wide=True,
+    )
+    blocks: list[Block] = [figure, _sets_table(run)]
+    if run.coverage is None:
+        blocks.append(TextBlock("Nothing was selected: the frames came from files of your own."))
+    else:
+        blocks.append(_coverage_table(run.coverage))
+    if run.outcome is not None:
+        blocks.append(_outcome_table(run.outcome))
+    else:
+        blocks.append(TextBlock("Nothing was generated: the library came from outside this run."))
+    return Section("landscape", "Landscape", blocks)
+
+
+def _sets_table(run: Run) -> TableBlock:
+    rows = []
+    for name, table in run.points.items():
+        ranges = [
+            f"{table[column].min():.{digits}f} to {table[column].max():.{digits}f}"
+            for column, digits in (("sS", 1), ("Q6", 3), ("volume_per_atom", 2))
+        ]
+        atoms = f"{table['n_atoms'].min()} to {table['n_atoms'].max()}"
+        rows.append([SETS[name].name.split(" (")[0], f"{len(table):,}", atoms, *ranges])
+    columns = ["set", "frames", "atoms", "sS (kB per atom)", "Q6", "volume (Å³ per atom)"]
+    settings = run.landscape or {}
+    caption = "Frames of each set and the ranges they span"
+    if settings:
+        caption += (
+            f"; neighbour cutoff {settings['cutoff']:g} Å, σ {settings['sigma']:g} Å, "
+            f"r_max {settings['rmax']:g} Å"
+        )
+    origins = [Origin("map_frames", f"landscape/{name}.parquet") for name in run.points]
+    return TableBlock(columns, rows, caption + ".", origins)
+
+
+def _coverage_table(coverage: dict[str, Any]) -> TableBlock:
+    rows = []
+    for name in ("library", "standard", "supplementary"):
+        numbers = coverage[name]
+        step = "-"
+        if numbers.get("step_sS"):
+            step = f"{numbers['step_sS']:.3g} × {numbers['step_Q6']:.3g}"
+        share = f"{numbers['occupied']} of {numbers['cells']} ({100 * numbers['fraction']:.0f} %)"
+        rows.append([name, f"{numbers['count']:,}", step, share, f"{numbers['uniformity']:.2f}"])
+    grid = coverage["grid"]
+    return TableBlock(
+        ["set", "frames", "grid step (sS × Q6)", "cells occupied", "evenness"],
+        rows,
+        f"Selection keeps one frame per occupied grid cell, coarse for DFT, finer for the "
+        f"teacher. Coverage is counted on {grid} × {grid} cells over the library's box; "
+        "evenness is the entropy of the occupancy over its largest value (1 is even).",
+        [Origin("select_frames", "select/coverage.json")],
+    )
+
+
+def _outcome_table(outcome: dict[str, int]) -> TableBlock:
+    tried = sum(count for name, count in outcome.items() if name != "library")
+    rows = [
+        [name, f"{count:,}", f"{100 * count / tried:.1f} %" if tried else "-"]
+        for name, count in outcome.items()
+        if name != "library"
+    ]
+    return TableBlock(
+        ["outcome", "mutants", "share"],
+        rows,
+        "Mutants of the generator by outcome; all but accepted name the constraint that "
+        f"refused them. The library holds {outcome['library']:,} distinct frames, seeds included.",
+        [Origin("merge_library", "generate/outcome.json")],
+    )
+
+
+def label_section(run: Run) -> Section:
+    """Status of every DFT calculation, failures with their reasons, and the split."""
+    blocks: list[Block] = []
+    if run.settings.inputs.labelled:
+        blocks.append(
+            TextBlock(f"No DFT was run: the labels came from {run.settings.inputs.labelled}.")
+        )
+    elif run.records is None:
+        blocks.append(TextBlock("The records of the DFT calculations are missing in this folder."))
+    else:
+        blocks.extend(_record_tables(run.records))
+    if run.relabel_records is not None:
+        blocks.append(_relabel_table(run.relabel_records))
+    blocks.append(_split_table(run))
+    return Section("labels", "Labels and split", blocks)
+
+
+def _record_tables(records: pd.DataFrame) -> list[TableBlock | TextBlock]:
+    origin = [Origin("gather_labels", "label/records.parquet")]
+    rows = []
+    for status, group in records.groupby("status"):
+        seconds = group["seconds"]
+        rows.append(
+            [
+                str(status), str(len(group)), f"{100 * len(group) / len(records):.0f} %",
+                f"{seconds.median():.1f} ({seconds.min():.1f} to {seconds.max():.1f})",
+                f"{seconds.sum() / 3600:.2f}",
+            ]
+        )  # fmt: skip
+    engines = ", ".join(sorted(set(records["engine"].dropna())))
+    table = TableBlock(
+        ["status", "frames", "share", "seconds per label (range)", "hours in all"],
+        rows,
+        f"DFT calculations by status; engine {engines}. The seconds are those of the calculations "
+        "themselves, also where a label was taken from the store of an earlier run.",
+        origin,
+    )
+    failed = records[records["status"] != "ok"]
+    if not len(failed):
+        return [table, TextBlock("No calculation failed.")]
+    reasons = failed.groupby(["status", "reason"])["frame_id"].agg(["size", "first"])
+    reasons = reasons.sort_values("size", ascending=False).reset_index()
+    caption = "Why frames have no label, with one frame as an example"
+    if len(reasons) > N_REASONS:
+        caption += f"; the {N_REASONS} most frequent of {len(reasons)} reasons"
+    reason_rows = [
+        [str(value) for value in (row["status"], row["reason"], row["size"], row["first"])]
+        for _, row in reasons.head(N_REASONS).iterrows()
+    ]
+    columns = ["status", "reason", "frames", "example frame"]
+    return [table, TableBlock(columns, reason_rows, caption + ".", origin, (0, 1))]
+
+
+def _relabel_table(records: pd.DataFrame) -> TableBlock:
+    counts = records["status"].value_counts()
+    rows = [
+        [str(status), str(count), f"{100 * count / len(records):.1f} %"]
+        for status, count in counts.items()
+    ]
+    return TableBlock(
+        ["status", "frames", "share"],
+        rows,
+        "Supplementary frames that the teacher labelled, and those dropped: because the teacher "
+        "predicts a force beyond the limit, because its members disagree, or because the frame "
+        "is a near-duplicate of a test or validation frame.",
+        [Origin("gather_relabelled", "relabel/records.parquet")],
+    )
+
+
+def _split_table(run: Run) -> TableBlock:
+    total = sum(run.split.values())
+    rows = [
+        [name, str(count), f"{100 * count / total:.0f} %"] for name, count in run.split.items()
+    ]
+    return TableBlock(
+        ["set", "frames", "share"],
+        rows,
+        "DFT frames per set. The split walks the landscape cells, so that each set covers it, and "
+        "keeps near-duplicates, parents with children, and siblings together.",
+        [Origin("split_frames", f"split/{name}.extxyz") for name in run.split],
+    )

@@ -1,0 +1,133 @@
+"""Figures on the landscape: what was generated and chosen, and where the models err."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, TwoSlopeNorm
+
+from .blocks import Image
+from .collect import Run
+from .style import MODELS, SETS, WIDE, as_uri, figure, plain_log
+
+X_LABEL = "sS (kB per atom): ordered to the left, disordered to the right"
+Y_LABEL = "Q6: local order"
+DENSE = 20_000
+"""More library frames than this are drawn as a density instead of points."""
+
+
+def _axes_labels(axes: Axes, short: bool = False) -> None:
+    axes.set_xlabel("sS (kB per atom)" if short else X_LABEL)
+    axes.set_ylabel("Q6" if short else Y_LABEL)
+
+
+def _library(axes: Axes, points: pd.DataFrame, label: str | None = None) -> None:
+    look = SETS["library"]
+    if len(points) > DENSE:
+        axes.hexbin(
+            points["sS"], points["Q6"], gridsize=90, bins="log", cmap="Greys", linewidths=0,
+            mincnt=1, rasterized=True,
+        )  # fmt: skip
+        axes.plot([], [], "s", color="#999999", label=label)
+        return
+    axes.plot(
+        points["sS"], points["Q6"], "o", ms=2.4, color=look.colour, mew=0, label=label,
+        rasterized=True,
+    )  # fmt: skip
+
+
+def landscape_figure(run: Run) -> Image:
+    """Every set of the run on one landscape, with the targets of the generator."""
+    points = run.points
+    with figure(WIDE) as (fig, axes):
+        if "library" in points:
+            _library(axes, points["library"], _named("library", points))
+        if "supplementary" in points:
+            _scatter(axes, points, "supplementary", ms=3.2)
+        chosen = "standard" if "standard" in points else "labelled"
+        if chosen in points:
+            _scatter(axes, points, chosen, ms=5.2, mec="white", mew=0.4)
+        if "seeds" in points:
+            _scatter(axes, points, "seeds", ms=8.5, mec="white", mew=0.5)
+        test = run.frames["dnn-kd"]
+        axes.plot(
+            test["sS"], test["Q6"], "o", ms=9, mfc="none", mec=SETS["test"].colour, mew=1.6,
+            label=f"test set: {len(test)}",
+        )  # fmt: skip
+        if run.targets is not None:
+            axes.plot(
+                run.targets["sS"], run.targets["Q6"], "x", ms=6, color="#555B63", mew=1.3,
+                clip_on=False, label=f"targets of the generator: {len(run.targets)}",
+            )  # fmt: skip
+        _axes_labels(axes)
+        legend = fig.legend(loc="outside upper left", ncols=3, handletextpad=0.4)
+        for handle in legend.get_lines():
+            handle.set_markersize(max(6.0, handle.get_markersize()))
+        names = ", ".join(f"{len(table)} {name}" for name, table in points.items())
+        return Image(
+            as_uri(fig), f"Scatter plot of Q6 against sS: {names}, {len(test)} test frames"
+        )
+
+
+def _named(name: str, points: dict[str, pd.DataFrame]) -> str:
+    return f"{SETS[name].name}: {len(points[name]):,}"
+
+
+def _scatter(axes: Axes, points: dict[str, pd.DataFrame], name: str, **style: Any) -> None:
+    look, table = SETS[name], points[name]
+    axes.plot(
+        table["sS"], table["Q6"], look.marker, color=look.colour, label=_named(name, points),
+        rasterized=len(table) > 2000, **{"mew": 0.0, **style},
+    )  # fmt: skip
+
+
+def error_maps(run: Run) -> list[Image]:
+    """Force RMSE of each test frame for dnn and dnn-kd, and the change between them."""
+    tables = {model: run.frames[model] for model in ("dnn", "dnn-kd")}
+    values = np.concatenate([table["force_rmse"] for table in tables.values()])
+    low, high = max(values.min(), 1e-3), values.max()
+    images = []
+    for model, table in tables.items():
+        with figure() as (fig, axes):
+            _background(axes, run)
+            shown = axes.scatter(
+                table["sS"], table["Q6"], c=table["force_rmse"], s=42, cmap="viridis_r",
+                norm=LogNorm(low, high), edgecolors="#222222", linewidths=0.4,
+            )  # fmt: skip
+            bar = fig.colorbar(shown, ax=axes, pad=0.02)
+            bar.set_label("force RMSE of the frame (meV/Å)")
+            plain_log(bar.ax.yaxis)
+            axes.set_title(MODELS[model].name)
+            _axes_labels(axes, short=True)
+            images.append(Image(as_uri(fig), f"Force error of {model} over the landscape"))
+    images.append(_change_map(run))
+    return images
+
+
+def _background(axes: Axes, run: Run) -> None:
+    known = run.points.get("library", run.points.get("labelled"))
+    if known is not None:
+        axes.plot(
+            known["sS"], known["Q6"], ".", ms=2, color="#DDE0E4", mew=0, rasterized=True, zorder=0
+        )
+
+
+def _change_map(run: Run) -> Image:
+    old, new = run.frames["dnn"], run.frames["dnn-kd"]
+    change = 100 * (new["force_rmse"] / old["force_rmse"] - 1)
+    limit = min(100.0, float(np.abs(change).max()) or 1.0)
+    with figure() as (fig, axes):
+        _background(axes, run)
+        shown = axes.scatter(
+            old["sS"], old["Q6"], c=change, s=42, cmap="BrBG_r", edgecolors="#222222",
+            norm=TwoSlopeNorm(0, -limit, limit), linewidths=0.4,
+        )  # fmt: skip
+        bar = fig.colorbar(shown, ax=axes, pad=0.02, extend="max" if change.max() > 100 else None)
+        bar.set_label("dnn-kd against dnn (%)")
+        better = int((change < 0).sum())
+        axes.set_title(f"dnn-kd is better on {better} of {len(change)} frames")
+        _axes_labels(axes, short=True)
+        return Image(as_uri(fig), f"Relative change of the error; {better} frames improve")

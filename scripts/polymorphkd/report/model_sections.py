@@ -1,0 +1,279 @@
+"""Sections of the report about the models: errors, training, equation of state, LAMMPS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..evaluate.gather import UNITS
+from ..evaluate.models import MODELS as NAMES
+from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
+from .collect import Run
+from .error_figures import distribution_figures, parity_figures
+from .landscape_figures import error_maps
+from .model_figures import eos_figures, nve_figures, student_curves, teacher_curves
+from .style import MODELS
+
+ERRORS = Origin("gather_errors", "evaluate/errors.json")
+
+
+def result_section(run: Run) -> Section:
+    """The numbers that most readers come for, in one table."""
+    rows = []
+    for name in ("dft", *NAMES):
+        rmse, numbers = run.errors["rmse"].get(name), run.properties.get(name)
+        if rmse is None and numbers is None:
+            continue
+        errors = ["-"] * 3 if rmse is None else [_number(rmse[key]) for key in UNITS.values()]
+        values = ["-", "-"]
+        if numbers is not None:
+            values = [f"{numbers['a0_A']:.4f}", f"{numbers['B0_GPa']:.1f}"]
+        rows.append([MODELS[name].name, *errors, *values])
+    columns = [
+        "source", "energy (meV/atom)", "force (meV/Å)", "virial (meV/atom)", "a0 (Å)", "B0 (GPa)",
+    ]  # fmt: skip
+    caption = (
+        f"RMSE on {run.errors['test']['frames']} held-out DFT frames; lattice constant and bulk "
+        f"modulus of {run.settings.properties.structure} {run.settings.elements[0]}."
+    )
+    origins = [ERRORS, *_property_origins(run)]
+    return Section("results", "Results", [TableBlock(columns, rows, caption, origins)])
+
+
+def error_section(run: Run) -> Section:
+    """Errors on the held-out DFT frames: numbers, parity, distributions, map."""
+    frames = [Origin("evaluate_model", f"evaluate/{name}/frames.parquet") for name in NAMES]
+    forces = [Origin("evaluate_model", f"evaluate/{name}/forces.parquet") for name in NAMES]
+    parity = [
+        FigureBlock(
+            parity_figures(run, quantity), f"Predicted against DFT values: {title}.", origins
+        )
+        for quantity, title, origins in (
+            ("force", "force components on the test set", forces),
+            ("energy", "energy per atom on the test set", frames),
+            ("virial", "components of the virial per atom on the test set", frames),
+        )
+    ]
+    boxes = FigureBlock(
+        distribution_figures(run),
+        "Signed errors on the test set (prediction minus DFT): the box spans the quartiles with "
+        "the median in white, the whiskers reach the smallest and the largest error. Where a "
+        "grey band is drawn, the axis is linear within and logarithmic outside.",
+        [ERRORS],
+    )
+    maps = FigureBlock(
+        error_maps(run),
+        "Where on the landscape the students err: force RMSE of every test frame, and its change "
+        "by distillation (green is better). Grey: the library.",
+        frames[1:],
+    )
+    blocks: list[Block] = [_error_table(run.errors), boxes, _distribution_table(run.errors)]
+    blocks += [*parity, maps, _cell_table(run.errors)]
+    return Section("errors", "Errors", blocks)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def _error_table(errors: dict[str, Any]) -> TableBlock:
+    rows = [
+        [
+            MODELS[name].name,
+            *(_number(errors["rmse"][name][key]) for key in UNITS.values()),
+            *(_number(errors["mae"][name][key]) for key in UNITS.values()),
+        ]
+        for name in NAMES
+    ]
+    test = errors["test"]
+    return TableBlock(
+        [
+            "model", "RMSE energy (meV/atom)", "RMSE force (meV/Å)", "RMSE virial (meV/atom)",
+            "MAE energy", "MAE force", "MAE virial",
+        ],
+        rows,
+        f"Errors on {test['frames']} held-out DFT frames ({test['force_components']:,} force "
+        "components). Force: over all components of all test atoms. Energy: total energy per "
+        "atom, one value per frame, compared as it is, without any shift. Virial: over the nine "
+        "components of the tensor per atom of every frame, as dp test counts.",
+        [ERRORS],
+    )  # fmt: skip
+
+
+def _distribution_table(errors: dict[str, Any]) -> TableBlock:
+    keys = ("min", "q1", "median", "q3", "max", "mean", "std")
+    spread = errors["distribution"]
+    rows = [
+        [f"{quantity}, {name}", *(_number(spread[name][unit][key]) for key in keys)]
+        for quantity, unit in UNITS.items()
+        for name in NAMES
+    ]
+    return TableBlock(
+        ["signed errors", "min", "quartile 1", "median", "quartile 3", "max", "mean", "std"],
+        rows,
+        "Distribution of the signed errors: energy and virial in meV/atom, force in meV/Å.",
+        [ERRORS],
+        title="Distribution of the errors in numbers",
+    )
+
+
+def _cell_table(errors: dict[str, Any]) -> TableBlock:
+    edges = errors["cells"]["edges"]
+
+    def interval(axis: str, index: int, digits: int) -> str:
+        low, high = edges[axis][index], edges[axis][index + 1]
+        return f"{low:.{digits}f} to {high:.{digits}f}"
+
+    rows = [
+        [
+            interval("sS", cell["sS"], 1),
+            interval("Q6", cell["Q6"], 2),
+            str(cell["frames"]),
+            *(_number(cell["force_meV_per_A"][name]) for name in NAMES),
+        ]
+        for cell in errors["cells"]["cells"]
+    ]
+    return TableBlock(
+        ["sS (kB per atom)", "Q6", "test frames", *(f"{name} (meV/Å)" for name in NAMES)],
+        rows,
+        "Force RMSE per occupied landscape cell (the cells that the split walks).",
+        [ERRORS],
+        (0, 1),
+        "Force errors per landscape cell in numbers",
+    )
+
+
+def training_section(run: Run) -> Section:
+    """Learning curves of teacher and students."""
+    blocks: list[Block] = []
+    if run.teachers:
+        files = [f"teacher/metrics_{k}.json" for k in range(len(run.teachers))]
+        caption = (
+            "Validation errors of the teacher after each epoch; stage two weighs energies and "
+            "stresses more."
+        )
+        origins = [Origin("train_teacher", file) for file in files]
+        blocks.append(FigureBlock(teacher_curves(run), caption, origins))
+    else:
+        blocks.append(TextBlock("No teacher was trained: its models came from outside this run."))
+    if run.students:
+        origins = [
+            Origin("train_student", f"student/{name}/metrics.json") for name in run.students
+        ]
+        blocks.append(
+            FigureBlock(
+                student_curves(run),
+                "Force errors of single batches (thin) and their running median (thick). Training "
+                "batches of dnn-kd hold frames with DFT and with teacher labels.",
+                origins,
+            )
+        )
+        blocks.append(_student_table(run.students, origins))
+    return Section("training", "Training", blocks)
+
+
+def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -> TableBlock:
+    rows = [
+        [
+            MODELS[name].name,
+            str(metrics["frames"]["dft"]),
+            str(metrics["frames"].get("teacher", 0)),
+            f"{metrics['steps']:,}",
+            f"{metrics['seconds']:.0f}",
+            f"{metrics['compression']['max_force_difference_eV_per_A']:.1e}",
+        ]
+        for name, metrics in students.items()
+    ]
+    columns = [
+        "student", "frames with DFT labels", "frames with teacher labels", "steps", "seconds",
+        "change of a force by compression (eV/Å)",
+    ]  # fmt: skip
+    caption = "What each student learned from. Network, steps and learning rate are the same."
+    return TableBlock(columns, rows, caption, origins)
+
+
+def property_section(run: Run) -> Section:
+    """Equation of state: lattice constant and bulk modulus of every model."""
+    if not run.properties:
+        return Section("properties", "Equation of state", [TextBlock("Not part of this run.")])
+    origins = _property_origins(run)
+    figure = FigureBlock(
+        eos_figures(run),
+        "Energy against volume, each curve from its own minimum; and the models' energies minus "
+        "DFT's at the same volumes, without any shift.",
+        origins,
+    )
+    blocks: list[Block] = [_property_table(run, origins), figure]
+    if "dft" not in run.properties:
+        blocks.append(TextBlock("No DFT curve: the labels came from outside this run."))
+    return Section("properties", "Equation of state", blocks)
+
+
+def _property_origins(run: Run) -> list[Origin]:
+    return [
+        Origin("scan_volumes_dft" if name == "dft" else "scan_volumes", f"properties/{name}.json")
+        for name in run.properties
+    ]
+
+
+def _property_table(run: Run, origins: list[Origin]) -> TableBlock:
+    dft = run.properties.get("dft")
+
+    def error(numbers: dict[str, Any], key: str) -> str:
+        if dft is None or numbers is dft:
+            return "-"
+        return f"{100 * (numbers[key] / dft[key] - 1):+.2f}"
+
+    rows = [
+        [
+            look.name,
+            f"{numbers['a0_A']:.4f}",
+            error(numbers, "a0_A"),
+            f"{numbers['B0_GPa']:.1f}",
+            error(numbers, "B0_GPa"),
+            f"{numbers['E0_eV_per_atom']:.4f}",
+        ]
+        for name, look in MODELS.items()
+        if (numbers := run.properties.get(name)) is not None
+    ]
+    structure = next(iter(run.properties.values()))["structure"]
+    return TableBlock(
+        ["source", "a0 (Å)", "error (%)", "B0 (GPa)", "error (%)", "E0 (eV/atom)"],
+        rows,
+        f"{structure} at zero pressure: third-order Birch-Murnaghan fits to "
+        f"{run.settings.properties.points} volumes; DFT with the settings of the labels.",
+        origins,
+    )
+
+
+def nve_section(run: Run) -> Section:
+    """Constant-energy run of the compressed student in LAMMPS."""
+    title = "LAMMPS run"
+    if run.nve is None:
+        return Section("nve", title, [TextBlock("Not part of this run.")])
+    numbers = run.nve
+    rows = [
+        ["verdict", "passed" if numbers["passed"] else f"failed: {numbers['reason']}"],
+        ["atoms", str(numbers["n_atoms"])],
+        ["steps", f"{numbers['steps']:,} of {run.settings.deploy.timestep:g} fs"],
+    ]
+    for key, label in (
+        ("drift_meV_per_atom_per_ps", "drift of the total energy (meV per atom per ps)"),
+        ("fluctuation_meV_per_atom", "fluctuation about the drift (meV per atom)"),
+        ("temperature_mean_K", "mean temperature, second half (K)"),
+        ("us_per_atom_step", "cost (µs per atom and step)"),
+        ("forces_agree_eV_per_A", "largest difference to Python's forces (eV/Å)"),
+    ):
+        if numbers.get(key) is not None:
+            rows.append([label, f"{numbers[key]:.3g}"])
+    table = TableBlock(
+        ["quantity", "value"],
+        rows,
+        "The compressed dnn-kd at constant energy, in the LAMMPS input that lies beside it.",
+        [Origin("check_lammps", "deploy/dnn-kd/nve.json")],
+    )
+    blocks: list[Block] = [table]
+    if run.nve_curve is not None and len(run.nve_curve):
+        origin = [Origin("check_lammps", "deploy/dnn-kd/nve.csv")]
+        caption = "Total energy and temperature along the run; the crystal starts rattled."
+        blocks.append(FigureBlock(nve_figures(run), caption, origin))
+    return Section("nve", title, blocks)
