@@ -38,7 +38,7 @@ rule make_report:
     benchmark:
         "results/{material}/benchmarks/make_report.tsv"
     conda:
-        "../envs/evaluate.yaml"
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
+from .count import count_frames
 from .provenance import read_json
 
 STAGES: dict[str, tuple[str, ...]] = {
@@ -50,19 +50,6 @@ class Stage:
 def materials(results: Path) -> list[str]:
     """Materials that have a results folder."""
     return sorted(path.name for path in results.iterdir() if path.is_dir())
-
-
-def count_frames(path: Path) -> int:
-    """Frames in a Parquet or (ext)xyz file, without reading the structures."""
-    if path.suffix == ".parquet":
-        return pq.read_metadata(path).num_rows
-    frames = 0
-    with path.open() as file:
-        while line := file.readline().strip():
-            for _ in range(int(line) + 1):
-                file.readline()
-            frames += 1
-    return frames
 
 
 def started_outputs(workdir: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..count import count_frames
 from ..errors import InputError
 from ..evaluate.models import MODELS
 from ..provenance import read_json
@@ -72,17 +73,6 @@ class Run:
     nve_curve: pd.DataFrame | None = None
     teachers: dict[str, dict[str, Any]] = field(default_factory=dict)
     students: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def count_frames(path: Path) -> int:
-    """Frames in an (ext)xyz file, without reading the structures."""
-    frames = 0
-    with path.open() as file:
-        while line := file.readline().strip():
-            for _ in range(int(line) + 1):
-                file.readline()
-            frames += 1
-    return frames
 
 
 def _json(path: Path) -> dict[str, Any] | None:
