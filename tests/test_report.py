@@ -93,7 +93,7 @@ def write_data(folder: Path) -> None:
         {
             "frame_id": [f"{i:016d}" for i in range(12)],
             "status": ["ok"] * 10 + ["unconverged", "rejected:max_force"],
-            "reason": [""] * 10 + ["not converged in 80 SCF steps", "max_force 21 above 15"],
+            "reason": [""] * 10 + ["not converged in 80 SCF steps", "<i>21</i> above & over 15"],
             "seconds": 5.0,
             "engine": "gpaw 26.7.0",
         }
@@ -320,10 +320,20 @@ def test_report_works_with_nothing_but_the_errors(tmp_path):
         collect(tmp_path, settings(), FRAMESETS)
 
 
-def test_text_of_users_is_escaped(results):
+def test_a_model_without_an_energy_minimum_is_a_missed_target(results):
     run = collect(results, settings(), FRAMESETS)
-    run.records.loc[10, "reason"] = "<script>alert(1)</script>"
-    assert "<script>" not in render(run, TEMPLATE, "", versions())
+    problem = "fcc Al has no energy minimum near 16.50 Å^3 per atom"
+    run.properties["dnn-kd"] = {
+        "structure": "fcc", "a0_A": None, "B0_GPa": None, "problem": problem,
+    }  # fmt: skip
+    assert headline(run) == "2 of 4 targets met; missed: lattice constant, bulk modulus."
+    rows = Elements(render(run, TEMPLATE, "", versions())).rows
+    assert ["dnn-kd (distilled)", "no minimum", "-", "-", "-", "-"] in rows
+    assert summarise(run, "", versions())["properties"]["dnn-kd"] == {
+        "a0_A": None, "B0_GPa": None,
+    }  # fmt: skip
+    run.properties["dft"] = dict(run.properties["dnn-kd"])
+    assert headline(run) == "2 of 2 targets met."
 
 
 def test_costs_sum_jobs_and_survive_jobs_too_short_to_sample(tmp_path):

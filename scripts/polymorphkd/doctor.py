@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,22 +152,30 @@ def checks(material: str | None = None) -> Iterator[Check]:
     """
     settings = _load(material)
     python = platform.python_version()
-    yield Check(
-        "Python", python.startswith("3.11."), python, f"make env with Python 3.11 ({python})"
-    )
-    yield _imports("Snakemake", "snakemake", "snakemake")
-    yield _imports("landscape kernels", "numba", "numba numpy")
-    yield from _engines(settings)
-    yield _imports("teacher mace", "torch, mace.calculators", "mace-torch torch")
-    yield _imports("student deepmd", "tensorflow, deepmd.infer", "deepmd-kit tensorflow-cpu")
-    yield _lammps()
+    yield Check("Python", python.startswith("3.11."), python, "build the environment with 3.11")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        snakemake = pool.submit(_imports, "Snakemake", "snakemake", "snakemake")
+        kernels = pool.submit(_imports, "landscape kernels", "numba", "numba numpy")
+        lammps = pool.submit(_lammps)
+        mace = pool.submit(_imports, "teacher mace", "torch, mace.calculators", "mace-torch torch")
+        deepmd = pool.submit(
+            _imports, "student deepmd", "tensorflow, deepmd.infer", "deepmd-kit tensorflow-cpu"
+        )
+        slurm = pool.submit(
+            _imports,
+            "Slurm executor of Snakemake",
+            "snakemake_executor_plugin_slurm",
+            "snakemake-executor-plugin-slurm",
+            needed=False,
+        )
+        yield snakemake.result()
+        yield kernels.result()
+        yield from _engines(settings)
+        yield mace.result()
+        yield deepmd.result()
+        yield lammps.result()
+        yield slurm.result()
     yield _command("C++ compiler", "g++", "only needed to build GPAW: apt-get install g++")
-    yield _imports(
-        "Slurm executor of Snakemake",
-        "snakemake_executor_plugin_slurm",
-        "snakemake-executor-plugin-slurm",
-        needed=False,
-    )
     yield _command("Slurm", "sbatch", "only needed for --profile profiles/slurm")
     yield _command("NVIDIA GPU", "nvidia-smi", "everything runs on CPUs as well")
     yield from _machine(Path.cwd())

@@ -149,6 +149,8 @@ def headline(material: str, workdir: Path = Path()) -> list[str]:
     )
     values = ", ".join(
         f"{model} {p['a0_A']:.3f} Å {p['B0_GPa']:.0f} GPa"
+        if p["a0_A"] is not None
+        else f"{model} no minimum"
         for model, p in summary["properties"].items()
     )
     return [f"force RMSE on the test set (meV/Å): {force}", f"a0 and B0: {values}"]

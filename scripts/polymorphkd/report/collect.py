@@ -74,6 +74,11 @@ class Run:
     teachers: dict[str, dict[str, Any]] = field(default_factory=dict)
     students: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def curves(self) -> dict[str, dict[str, Any]]:
+        """Equations of state that have a minimum, and so a curve and a fit."""
+        return {n: values for n, values in self.properties.items() if values["a0_A"] is not None}
+
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:

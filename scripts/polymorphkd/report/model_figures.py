@@ -71,12 +71,15 @@ def student_curves(run: Run) -> list[Image]:
 
 
 def eos_figures(run: Run) -> list[Image]:
-    """Energy against volume of every model and of DFT, and the models' differences from DFT."""
-    structure = next(iter(run.properties.values()))["structure"]
+    """Energy against volume of every model and of DFT, and the models' differences from DFT.
+
+    Only for a run with at least one of ``run.curves``.
+    """
+    structure = next(iter(run.curves.values()))["structure"]
     with figure() as (fig, axes):
         for name, look in MODELS.items():
-            if name in run.properties:
-                numbers = run.properties[name]
+            if name in run.curves:
+                numbers = run.curves[name]
                 energies = 1000 * (
                     np.array(numbers["energies_eV_per_atom"]) - numbers["E0_eV_per_atom"]
                 )
@@ -106,12 +109,12 @@ def eos_figures(run: Run) -> list[Image]:
 
 def _differences(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Volumes and energy of each model minus DFT's (meV/atom), where the volumes agree."""
-    if "dft" not in run.properties:
+    if "dft" not in run.curves:
         return {}
     keys = ("volumes_A3_per_atom", "energies_eV_per_atom")
-    volumes, reference = (np.array(run.properties["dft"][key]) for key in keys)
+    volumes, reference = (np.array(run.curves["dft"][key]) for key in keys)
     found = {}
-    for name, numbers in run.properties.items():
+    for name, numbers in run.curves.items():
         own, energies = (np.array(numbers[key]) for key in keys)
         if name != "dft" and own.shape == volumes.shape and np.allclose(own, volumes):
             found[name] = (volumes, 1000 * (energies - reference))

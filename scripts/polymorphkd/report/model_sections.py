@@ -25,7 +25,8 @@ def result_section(run: Run) -> Section:
             continue
         errors = ["-"] * 3 if rmse is None else [_number(rmse[key]) for key in UNITS.values()]
         values = ["-", "-"]
-        if numbers is not None:
+        if name in run.curves:
+            numbers = run.curves[name]
             values = [f"{numbers['a0_A']:.4f}", f"{numbers['B0_GPa']:.1f}"]
         rows.append([MODELS[name].name, *errors, *values])
     columns = [
@@ -196,13 +197,16 @@ def property_section(run: Run) -> Section:
     if not run.properties:
         return Section("properties", "Equation of state", [TextBlock("Not part of this run.")])
     origins = _property_origins(run)
-    figure = FigureBlock(
-        eos_figures(run),
-        "Energy against volume, each curve from its own minimum; and the models' energies minus "
-        "DFT's at the same volumes, without any shift.",
-        origins,
-    )
-    blocks: list[Block] = [_property_table(run, origins), figure]
+    blocks: list[Block] = [_property_table(run, origins)]
+    for name, numbers in run.properties.items():
+        if "problem" in numbers:
+            blocks.append(TextBlock(f"{MODELS[name].name}: {numbers['problem']}."))
+    if run.curves:
+        caption = (
+            "Energy against volume, each curve from its own minimum; and the models' energies "
+            "minus DFT's at the same volumes, without any shift."
+        )
+        blocks.append(FigureBlock(eos_figures(run), caption, origins))
     if "dft" not in run.properties:
         blocks.append(TextBlock("No DFT curve: the labels came from outside this run."))
     return Section("properties", "Equation of state", blocks)
@@ -216,25 +220,29 @@ def _property_origins(run: Run) -> list[Origin]:
 
 
 def _property_table(run: Run, origins: list[Origin]) -> TableBlock:
-    dft = run.properties.get("dft")
+    dft = run.curves.get("dft")
 
     def error(numbers: dict[str, Any], key: str) -> str:
         if dft is None or numbers is dft:
             return "-"
         return f"{100 * (numbers[key] / dft[key] - 1):+.2f}"
 
-    rows = [
-        [
-            look.name,
-            f"{numbers['a0_A']:.4f}",
-            error(numbers, "a0_A"),
-            f"{numbers['B0_GPa']:.1f}",
-            error(numbers, "B0_GPa"),
-            f"{numbers['E0_eV_per_atom']:.4f}",
-        ]
-        for name, look in MODELS.items()
-        if (numbers := run.properties.get(name)) is not None
-    ]
+    rows = []
+    for name, look in MODELS.items():
+        if name in run.curves:
+            numbers = run.curves[name]
+            rows.append(
+                [
+                    look.name,
+                    f"{numbers['a0_A']:.4f}",
+                    error(numbers, "a0_A"),
+                    f"{numbers['B0_GPa']:.1f}",
+                    error(numbers, "B0_GPa"),
+                    f"{numbers['E0_eV_per_atom']:.4f}",
+                ]
+            )
+        elif name in run.properties:
+            rows.append([look.name, "no minimum", "-", "-", "-", "-"])
     structure = next(iter(run.properties.values()))["structure"]
     return TableBlock(
         ["source", "a0 (Å)", "error (%)", "B0 (GPa)", "error (%)", "E0 (eV/atom)"],

@@ -79,6 +79,10 @@ def _against_dft(run: Run, name: str, key: str, unit: str, tolerance: float) -> 
     if "dft" not in run.properties or "dnn-kd" not in run.properties:
         return Target(name, wanted, "no DFT value in this run", None)
     found, reference = (run.properties[source][key] for source in ("dnn-kd", "dft"))
+    if reference is None:
+        return Target(name, wanted, f"DFT: {run.properties['dft']['problem']}", None)
+    if found is None:
+        return Target(name, wanted, run.properties["dnn-kd"]["problem"], False)
     error = found / reference - 1
     digits = 4 if unit == "Å" else 1
     text = f"{found:.{digits}f} against {reference:.{digits}f} {unit}: {100 * error:+.2f}{NBSP}%"
