@@ -44,7 +44,6 @@ rule make_report:
         mem_mb=2000,
         runtime=20,
     params:
-        folder="results/{material}",
         settings=lambda wildcards: settings(wildcards).model_dump(mode="json"),
         framesets=framesets,
         code=code("report", "evaluate/models", "evaluate/gather", "evaluate/compare"),

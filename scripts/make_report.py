@@ -10,7 +10,7 @@ from polymorphkd.settings import Settings
 
 with job(snakemake.log[0], "report"):
     settings = Settings.model_validate(snakemake.params.settings)
-    run = collect(snakemake.params.folder, settings, snakemake.params.framesets)
+    run = collect(Path(snakemake.output.summary).parent, settings, snakemake.params.framesets)
     commit, found = git_commit(), versions()
     write_json(snakemake.output.summary, summarise(run, commit, found))
     write_page(snakemake.output.report, render(run, Path(snakemake.input.template), commit, found))
