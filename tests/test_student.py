@@ -20,7 +20,7 @@ from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, from_atoms, read_frames, write_frames
 from polymorphkd.settings import Deepmd, Student
-from polymorphkd.student import TrainingJob, load_student, train_student
+from polymorphkd.student import TrainingJob, deepmd_process, load_student, train_student
 from polymorphkd.student.data import (
     largest_neighbour_counts,
     read_training_set,
@@ -318,8 +318,37 @@ def test_learning_curve_survives_a_torn_and_repeated_tail(tmp_path):
     assert curve["force_train_eV_per_A"] == [1.0, 0.6, 0.4]
 
 
-@pytest.mark.slow
-def test_a_failing_training_names_the_reason(tmp_path):
-    (tmp_path / "input.json").write_text('{"model": {"type_map": ["Al"]}}')
-    with pytest.raises(StageError, match=r"dp train failed \(exit status 1\).*dp\.log"):
+def test_a_half_written_checkpoint_is_passed_over(tmp_path):
+    names = ["model.ckpt-100", "model.ckpt-200"]
+    (tmp_path / "checkpoint").write_text(
+        f'model_checkpoint_path: "{names[1]}"\n'
+        + "".join(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
+    )
+    for name in ("model.ckpt-100.index", "model.ckpt-100.meta", "model.ckpt-200.index"):
+        (tmp_path / name).touch()
+    assert last_checkpoint(tmp_path) == (100, "model.ckpt-100")
+    (tmp_path / "model.ckpt-200.meta").touch()
+    assert last_checkpoint(tmp_path) == (200, "model.ckpt-200")
+    assert last_checkpoint(tmp_path / "none") == (0, "")
+
+
+def stand_in(tmp_path: Path, monkeypatch, script: str) -> None:
+    """Put an executable that runs `script` in the place of ``dp``."""
+    (tmp_path / "dp").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "dp").chmod(0o755)
+    monkeypatch.setattr(deepmd_process, "program", lambda name: str(tmp_path / name))
+
+
+def test_a_failing_training_names_the_reason(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch, "echo ValueError: sel is empty; exit 3")
+    with pytest.raises(StageError, match=r"exit status 3\): ValueError: sel is empty.*dp\.log"):
         run_training(tmp_path, 10, 1)
+
+
+def test_a_diverged_training_is_stopped_at_once(tmp_path, monkeypatch):
+    lines = "# step rmse_e_trn rmse_f_val rmse_f_trn\\n0 1 2 3\\n50 nan 1 nan\\n"
+    stand_in(tmp_path, monkeypatch, f"printf '{lines}' >lcurve.out; sleep 60")
+    started = time.monotonic()
+    with pytest.raises(StageError, match=r"step 50 .*lower student.deepmd.learning_rate"):
+        run_training(tmp_path, 100, 1)
+    assert time.monotonic() - started < 30

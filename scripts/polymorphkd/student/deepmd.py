@@ -6,9 +6,11 @@ half the cost of the PyTorch backend on a CPU.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,12 @@ COMPRESSION_TOLERANCE = 1e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
 
 
+def _mute_teardown() -> None:
+    """At exit DeePMD's C library complains that CUDA, which it never used, is absent."""
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 class DeepmdPredictor:
     """A frozen or compressed DeePMD model.
 
@@ -63,6 +71,8 @@ class DeepmdPredictor:
         os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        atexit.unregister(_mute_teardown)
+        atexit.register(_mute_teardown)
         try:
             with quiet_console():
                 from deepmd.infer import DeepPot

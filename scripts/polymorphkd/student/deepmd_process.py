@@ -14,7 +14,9 @@ from ..processes import die_with_parent, program, thread_environment
 from ..progress import Counter, logger
 
 _POLL_SECONDS = 1.0
-_CHECKPOINT = re.compile(r'^model_checkpoint_path: "(?:.*/)?(?P<name>model\.ckpt-(?P<step>\d+))"')
+_CHECKPOINT = re.compile(
+    r'^all_model_checkpoint_paths: "(?:.*/)?(?P<name>model\.ckpt-(?P<step>\d+))"', re.MULTILINE
+)
 _COLUMNS = {
     "rmse_f_trn": "force_train_eV_per_A",
     "rmse_f_val": "force_valid_eV_per_A",
@@ -27,12 +29,15 @@ _COLUMNS = {
 def last_checkpoint(work: Path) -> tuple[int, str]:
     """Step and name of the newest whole checkpoint; step 0 if there is none."""
     state = work / "checkpoint"
-    match = _CHECKPOINT.match(state.read_text()) if state.is_file() else None
-    # TensorFlow names a checkpoint in this file only after writing it; the index is
-    # checked because a user may have removed large files.
-    if match is None or not (work / f"{match['name']}.index").is_file():
-        return 0, ""
-    return int(match["step"]), match["name"]
+    names = _CHECKPOINT.finditer(state.read_text()) if state.is_file() else ()
+    # TensorFlow names a checkpoint in this file before it writes its .meta: a kill between
+    # the two leaves the one before as the newest whole one.
+    whole = [
+        (int(match["step"]), match["name"])
+        for match in names
+        if all((work / f"{match['name']}.{end}").is_file() for end in ("index", "meta"))
+    ]
+    return max(whole, default=(0, ""))
 
 
 def learning_curve(work: Path) -> dict[str, list[float]]:
@@ -123,7 +128,7 @@ def run_training(work: Path, steps: int, threads: int) -> int:
         arguments += ["--restart", checkpoint]
     child = _start(arguments, work, thread_environment(threads))
     try:
-        _follow(child, work, Counter(steps - start, "steps"), start)
+        _follow(child, work, start, steps)
     finally:
         child.kill()
         child.wait()
@@ -131,7 +136,8 @@ def run_training(work: Path, steps: int, threads: int) -> int:
     return start
 
 
-def _follow(child: subprocess.Popen[bytes], work: Path, counter: Counter, start: int) -> None:
+def _follow(child: subprocess.Popen[bytes], work: Path, start: int, steps: int) -> None:
+    counter: Counter | None = None  # made at the first line: start-up would spoil the rate
     ended = False
     while not ended:
         try:
@@ -141,14 +147,12 @@ def _follow(child: subprocess.Popen[bytes], work: Path, counter: Counter, start:
             pass
         curve = learning_curve(work)
         _check_finite(curve)
-        if not curve["step"]:
-            continue
-        done = int(curve["step"][-1]) - start
-        if done > counter.done:
-            force = curve["force_valid_eV_per_A"][-1]
-            counter.step(
-                done - counter.done, note=f"validation batch RMSE force {1e3 * force:.0f} meV/Å"
-            )
+        done = int(curve["step"][-1]) - start if curve["step"] else 0
+        if counter is None and done > 0:
+            counter = Counter(steps - start, "steps")
+        if counter is not None and done > counter.done:
+            force = 1e3 * curve["force_valid_eV_per_A"][-1]
+            counter.step(done - counter.done, f"validation batch RMSE force {force:.0f} meV/Å")
 
 
 def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
