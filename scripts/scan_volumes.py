@@ -2,7 +2,7 @@
 
 from polymorphkd.evaluate.models import load_model
 from polymorphkd.progress import job, logger
-from polymorphkd.properties import equation_of_state, predictor_energies
+from polymorphkd.properties import equation_of_state, predictor_energies, summary
 from polymorphkd.provenance import write_json
 from polymorphkd.settings import Properties
 
@@ -12,5 +12,5 @@ with job(snakemake.log[0], f"eos {name}"):
     model = load_model(name, snakemake.input.model, params.model)
     settings = Properties.model_validate(params.settings)
     result = equation_of_state(predictor_energies(model), settings, params.element, params.volume)
-    logger.info("a0 %.4f Å, B0 %.1f GPa", result["a0_A"], result["B0_GPa"])
+    logger.info("%s", summary(result))
     write_json(snakemake.output.properties, result)

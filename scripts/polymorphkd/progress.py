@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -19,19 +20,24 @@ logger = logging.getLogger("polymorphkd")
 def job(log_file: str | Path, stage: str) -> Iterator[None]:
     """Run the body of a Snakemake script with its log file and its name on the console.
 
-    Expected errors end the job with their one message, unexpected ones with the
-    traceback in the log file and the last line on the console.  Both exit with status 1.
+    The console shows the lines of :data:`logger` alone; whatever libraries print, from
+    Python or from C, goes to the log file.  Expected errors end the job with their one
+    message, unexpected ones with the traceback in the log file and the last line on the
+    console.  Both exit with status 1.
     """
     Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-    file_handler = logging.FileHandler(log_file, mode="w")
-    file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    console = logging.StreamHandler(sys.stderr)
+    console = logging.StreamHandler(os.fdopen(os.dup(2), "w"))
+    console.setLevel(logging.INFO)
     console.setFormatter(logging.Formatter(f"    {stage:<12s} %(message)s"))
+    stream = open(log_file, "w", buffering=1)  # noqa: SIM115  (lives as long as the process)
+    file_handler = logging.StreamHandler(stream)
+    file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.handlers = [file_handler, console]
     logger.setLevel(logging.DEBUG)
-    file_handler.setLevel(logging.DEBUG)
-    console.setLevel(logging.INFO)
     logger.propagate = False
+    # Never restored: libraries still print while the interpreter shuts down.
+    for descriptor in (1, 2):
+        os.dup2(stream.fileno(), descriptor)
     started = time.monotonic()
     try:
         yield

@@ -82,7 +82,7 @@ class Seeds(Section):
     """Where the parents come from when `inputs.seeds` is empty."""
 
     prototypes: list[
-        Literal["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "bct", "omega", "a15"]
+        Literal["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"]
     ] = Field(
         ["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"],
         min_length=1,
@@ -154,7 +154,7 @@ class Constraints(Section):
     """What a mutant must obey to join the library."""
 
     min_distance_factor: float = Field(
-        0.8,
+        0.85,
         gt=0,
         le=1.5,
         description="Smallest distance of a pair in units of the sum of its covalent radii",
@@ -229,16 +229,25 @@ class Gpaw(Section):
     """Plane-wave DFT with GPAW."""
 
     xc: str = Field("PBE", pattern=r"^(LDA|PBE|revPBE|RPBE|PW91)$", description="Functional")
-    ecut: float = Field(350.0, ge=100, le=2000, description="Plane-wave cutoff, eV")
+    ecut: float = Field(400.0, ge=100, le=2000, description="Plane-wave cutoff, eV")
     kspacing: float = Field(
-        0.32, gt=0.02, le=2, description="Largest k-point spacing, 1/Å (2 pi included)"
+        0.25, gt=0.02, le=2, description="Largest k-point spacing, 1/Å (2 pi included)"
     )
     smearing: Literal["fermi-dirac", "methfessel-paxton", "marzari-vanderbilt"] = Field(
-        "methfessel-paxton", description="Occupation function"
+        "fermi-dirac", description="Occupation function"
     )
-    width: float = Field(0.4, ge=0.001, le=2, description="Smearing width, eV")
+    width: float = Field(0.1, ge=0.001, le=2, description="Smearing width, eV")
     energy_tolerance: float = Field(
-        1e-5, gt=0, le=1e-2, description="SCF energy convergence, eV per electron"
+        1e-4, gt=0, le=1e-2, description="SCF energy convergence, eV per valence electron"
+    )
+    density_tolerance: float = Field(
+        1e-4, gt=0, le=1e-2, description="SCF density convergence, electrons per valence electron"
+    )
+    eigenstates_tolerance: float = Field(
+        1e-7, gt=0, le=1e-3, description="SCF eigenstate convergence, eV^2 per valence electron"
+    )
+    davidson_steps: int = Field(
+        2, ge=1, le=5, description="Davidson iterations per SCF step; 1 is cheapest for metals"
     )
     max_scf_steps: Count = Field(80, description="SCF steps before a frame counts as unconverged")
 
@@ -305,6 +314,18 @@ class Mace(Section):
     )
     batch_size: Count = Field(4, description="Frames per step")
     learning_rate: float = Field(0.01, gt=0, le=1, description="Initial learning rate")
+    final_learning_rate: float = Field(
+        0.001,
+        gt=0,
+        le=1,
+        description="Learning rate that stage one decays to and stage two keeps",
+    )
+    ema_decay: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="Decay per step of the running average of the weights, which is the model",
+    )
     weights: tuple[Positive, Positive, Positive] = Field(
         (40, 100, 1000),
         description="Loss weights of energy, forces and stress, stage one",
@@ -350,6 +371,15 @@ class Deepmd(Section):
     embedding: list[Count] = Field([16, 32, 64], min_length=1, description="Embedding layers")
     axis_neuron: Count = Field(8, description="Columns of the embedding sub-matrix")
     fitting: list[Count] = Field([64, 64, 64], min_length=1, description="Fitting layers")
+    activation: Literal["tanh", "gelu", "softplus"] = Field(
+        "tanh", description="Activation function of both networks"
+    )
+    precision: Literal["float32", "float64"] = Field(
+        "float32", description="Precision of the network weights; coordinates are float64"
+    )
+    batch_atoms: Count = Field(
+        8, description="A step sees as many frames as have at least this many atoms together"
+    )
     steps: Count = Field(60000, description="Training steps of each student")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Initial learning rate")
     final_learning_rate: float = Field(1e-6, gt=0, description="Final learning rate")

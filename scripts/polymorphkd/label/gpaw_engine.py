@@ -58,7 +58,12 @@ class GpawEngine:
             "xc": settings.xc,
             "kpts": {"size": mesh(cell, pbc, settings.kspacing), "gamma": True},
             "occupations": occupations,
-            "convergence": {"energy": settings.energy_tolerance},
+            "eigensolver": {"name": "davidson", "niter": settings.davidson_steps},
+            "convergence": {
+                "energy": settings.energy_tolerance,
+                "density": settings.density_tolerance,
+                "eigenstates": settings.eigenstates_tolerance,
+            },
             "maxiter": settings.max_scf_steps,
             "txt": None,
         }

@@ -78,14 +78,11 @@ def equation_of_state(
     Returns
     -------
     dict
-        a0_A (edge of the conventional cell, Å; for hcp the basal a at ideal c/a),
-        B0_GPa, V0_A3_per_atom, E0_eV_per_atom, structure, volumes_A3_per_atom,
+        For a crystal without a minimum near `volume_per_atom`: structure, a0_A and B0_GPa
+        null, and ``problem``.  Else a0_A (edge of the conventional cell, Å; for hcp the
+        basal a at ideal c/a), B0_GPa, V0_A3_per_atom, E0_eV_per_atom, structure, volumes_A3_per_atom,
         energies_eV_per_atom.
 
-    Raises
-    ------
-    StageError
-        No minimum was found.
     """
     centre = volume_per_atom
     for _ in range(MAX_SCANS):
@@ -99,10 +96,18 @@ def equation_of_state(
             return _fit(volumes, values, settings.structure, images[0])
         centre = float(volumes[lowest])
         logger.info("the minimum lies outside the scan; next centre %.2f Å^3 per atom", centre)
-    raise StageError(
-        f"properties: {settings.structure} {symbol} has no energy minimum near "
+    problem = (
+        f"{settings.structure} {symbol} has no energy minimum near "
         f"{volume_per_atom:.2f} Å^3 per atom"
     )
+    return {"structure": settings.structure, "a0_A": None, "B0_GPa": None, "problem": problem}
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line for the log."""
+    if result["a0_A"] is None:
+        return str(result["problem"])
+    return f"a0 {result['a0_A']:.4f} Å, B0 {result['B0_GPa']:.1f} GPa"
 
 
 def _fit(volumes: np.ndarray, values: np.ndarray, structure: str, cell: Atoms) -> dict[str, Any]:
