@@ -26,7 +26,10 @@ STAGES: dict[str, tuple[str, ...]] = {
     "teacher": ("teacher/model_0.model",),
     "relabel": ("relabel/labelled.extxyz",),
     "student": ("student/dnn/model.pb", "student/dnn-kd/model.pb"),
-    "evaluate": ("evaluate/errors.json",),
+    "evaluate": (
+        *(f"evaluate/{model}/forces.parquet" for model in ("teacher", "dnn", "dnn-kd")),
+        "evaluate/errors.json",
+    ),
     "properties": tuple(f"properties/{m}.json" for m in ("dft", "teacher", "dnn", "dnn-kd")),
     "deploy": ("deploy/dnn-kd/nve.json",),
     "report": ("report.html", "summary.json"),
@@ -103,6 +106,8 @@ def _tally(tally: Counter[str], wanted: str) -> str:
 def _count(folder: Path, name: str, files: tuple[str, ...]) -> str:
     if name == "label":
         return label_progress(folder)
+    if name == "evaluate":  # its tables hold errors, not frames
+        return ""
     frames = [
         f"{count_frames(folder / file)} {Path(file).stem}"
         for file in files

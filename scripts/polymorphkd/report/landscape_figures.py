@@ -15,6 +15,9 @@ from .style import MODELS, SETS, WIDE, as_uri, figure, plain_log
 
 X_LABEL = "sS (kB per atom): ordered to the left, disordered to the right"
 Y_LABEL = "Q6: local order"
+NEGLIGIBLE = 0.1
+"""Force errors below this (meV/Å) are those of atoms on which symmetry allows no force."""
+
 DENSE = 20_000
 """More library frames than this are drawn as a density instead of points."""
 
@@ -88,7 +91,8 @@ def error_maps(run: Run) -> list[Image]:
     """Force RMSE of each test frame for dnn and dnn-kd, and the change between them."""
     tables = {model: run.frames[model] for model in ("dnn", "dnn-kd")}
     values = np.concatenate([table["force_rmse"] for table in tables.values()])
-    low, high = max(values.min(), 1e-3), values.max()
+    high = max(values.max(), 1.0)
+    low = max(values.min(), high / 100)
     images = []
     for model, table in tables.items():
         with figure() as (fig, axes):
@@ -97,7 +101,8 @@ def error_maps(run: Run) -> list[Image]:
                 table["sS"], table["Q6"], c=table["force_rmse"], s=42, cmap="viridis_r",
                 norm=LogNorm(low, high), edgecolors="#222222", linewidths=0.4,
             )  # fmt: skip
-            bar = fig.colorbar(shown, ax=axes, pad=0.02)
+            below = "min" if values.min() < low else "neither"
+            bar = fig.colorbar(shown, ax=axes, pad=0.02, extend=below)
             bar.set_label("force RMSE of the frame (meV/Å)")
             plain_log(bar.ax.yaxis)
             axes.set_title(MODELS[model].name)
@@ -117,17 +122,20 @@ def _background(axes: Axes, run: Run) -> None:
 
 def _change_map(run: Run) -> Image:
     old, new = run.frames["dnn"], run.frames["dnn-kd"]
-    change = 100 * (new["force_rmse"] / old["force_rmse"] - 1)
-    limit = min(100.0, float(np.abs(change).max()) or 1.0)
+    still = np.maximum(old["force_rmse"], new["force_rmse"]) < NEGLIGIBLE
+    change = 100 * (new["force_rmse"] / old["force_rmse"] - 1)[~still]
+    better = int((change < 0).sum())
+    limit = min(100.0, float(change.abs().max())) if len(change) else 100.0
     with figure() as (fig, axes):
         _background(axes, run)
+        axes.plot(old["sS"][still], old["Q6"][still], "o", mfc="none", mec="#555B63", ms=6)
         shown = axes.scatter(
-            old["sS"], old["Q6"], c=change, s=42, cmap="BrBG_r", edgecolors="#222222",
-            norm=TwoSlopeNorm(0, -limit, limit), linewidths=0.4,
+            old["sS"][~still], old["Q6"][~still], c=change, s=42, cmap="BrBG_r",
+            edgecolors="#222222", norm=TwoSlopeNorm(0, -limit, limit), linewidths=0.4,
         )  # fmt: skip
-        bar = fig.colorbar(shown, ax=axes, pad=0.02, extend="max" if change.max() > 100 else None)
+        beyond = "max" if (change > limit).any() else "neither"
+        bar = fig.colorbar(shown, ax=axes, pad=0.02, extend=beyond)
         bar.set_label("dnn-kd against dnn (%)")
-        better = int((change < 0).sum())
         axes.set_title(f"dnn-kd is better on {better} of {len(change)} frames")
         _axes_labels(axes, short=True)
         return Image(as_uri(fig), f"Relative change of the error; {better} frames improve")

@@ -10,7 +10,7 @@ from .collect import Run
 from .style import MODELS, PANEL, as_uri, figure, plain_log
 
 SMOOTHING = 25
-"""Points of a student's curve, each one batch, that its line is the running median of."""
+"""Points of a student's curve, each one batch, that its line averages over."""
 
 
 def teacher_curves(run: Run) -> list[Image]:
@@ -50,20 +50,26 @@ def student_curves(run: Run) -> list[Image]:
     }
     images = []
     for column, title in panels.items():
+        lines: list[pd.Series] = []
         with figure() as (fig, axes):
             for variant, metrics in run.students.items():
                 curve = pd.DataFrame(metrics["learning_curve"])
                 if column not in curve:
                     continue
                 look = MODELS[variant]
-                smooth = curve[column].rolling(SMOOTHING, min_periods=1, center=True).median()
-                axes.plot(
-                    curve["step"], 1000 * curve[column], color=look.colour, lw=0.5, alpha=0.3
-                )
-                axes.plot(curve["step"], 1000 * smooth, color=look.colour, label=look.name)
-            axes.set(
-                xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log", title=title
-            )
+                # Batches of perfect crystals have no force and no error: the mean of squares,
+                # not the median, is what the loss sees.
+                squares = (1000 * curve[column]) ** 2
+                mean = squares.rolling(SMOOTHING, min_periods=1, center=True).mean() ** 0.5
+                lines.append(mean)
+                style = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
+                axes.plot(curve["step"], squares**0.5, ".", **style)
+                axes.plot(curve["step"], mean, color=look.colour, label=look.name)
+            axes.set(xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log")
+            axes.set_title(title)
+            if lines:
+                shown = pd.concat(lines)
+                axes.set_ylim(0.4 * shown.min(), 1.5 * shown.max())
             plain_log(axes.yaxis)
             axes.legend()
             images.append(Image(as_uri(fig), f"Learning curves of the {title}"))

@@ -64,7 +64,8 @@ def error_section(run: Run) -> Section:
     maps = FigureBlock(
         error_maps(run),
         "Where on the landscape the students err: force RMSE of every test frame, and its change "
-        "by distillation (green is better). Grey: the library.",
+        "by distillation (green is better). Open circles: forces that vanish by symmetry, on "
+        "which no model errs. Grey: the library.",
         frames[1:],
     )
     blocks: list[Block] = [_error_table(run.errors), boxes, _distribution_table(run.errors)]
@@ -163,8 +164,8 @@ def training_section(run: Run) -> Section:
         blocks.append(
             FigureBlock(
                 student_curves(run),
-                "Force errors of single batches (thin) and their running median (thick). Training "
-                "batches of dnn-kd hold frames with DFT and with teacher labels.",
+                "Force errors of single batches (dots) and their running root mean square. "
+                "Training batches of dnn-kd hold frames with DFT and with teacher labels.",
                 origins,
             )
         )

@@ -98,8 +98,10 @@ def figure(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Axes]]:
 
 
 def plain_log(axis: Axis) -> None:
-    """Logarithmic axis with numbers such as 20, 50, 100 instead of powers of ten."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    """Numbers such as 20, 50, 100 on a logarithmic axis that has its limits already."""
+    low, high = sorted(axis.get_view_interval())
+    subs = (1.0, 2.0, 5.0) if high < 2000 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
