@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -62,7 +64,7 @@ def student_curves(run: Run) -> list[Image]:
                 squares = (1000 * curve[column]) ** 2
                 mean = squares.rolling(SMOOTHING, min_periods=1, center=True).mean() ** 0.5
                 lines.append(mean)
-                style = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
+                style: dict[str, Any] = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
                 axes.plot(curve["step"], squares**0.5, ".", **style)
                 axes.plot(curve["step"], mean, color=look.colour, label=look.name)
             axes.set(xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log")
