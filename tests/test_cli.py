@@ -196,6 +196,16 @@ def test_status_tells_the_state_and_counts_of_each_stage(started_run):
     assert table["report"].state == "missing"
 
 
+def test_status_calls_stages_that_own_files_replaced_skipped(tmp_path):
+    folder = tmp_path / "results" / "Al" / "split"
+    for name in ("train", "valid", "test"):
+        write_frames(folder / f"{name}.extxyz", from_atoms([bulk("Al")]))
+    states = {stage.name: stage.state for stage in stages("Al", tmp_path)}
+    assert states["split"] == "done"
+    assert {states[name] for name in ("seeds", "generate", "select", "label")} == {"skipped"}
+    assert states["teacher"] == "missing"  # nothing shows yet that it is not needed
+
+
 def test_status_without_lock_is_interrupted_and_records_win_over_the_store(started_run):
     (started_run / ".snakemake" / "locks" / "0.output.lock").unlink()
     records = pd.DataFrame({"status": ["ok"] * 4 + ["rejected:max_force"]})

@@ -60,7 +60,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if missing or not names:
         where = results / missing[0] if missing else results
         raise InputError(f"{where}: no such folder; run snakemake first, or go to where it ran")
-    colours = {"done": "green", "running": "cyan", "missing": "dim"}
+    colours = {"done": "green", "running": "cyan", "missing": "dim", "skipped": "dim"}
     for name in names:
         table = Table("stage", "state", "frames", "last change", title=name, title_justify="left")
         for stage in stages(name):

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -36,13 +36,22 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 """Files below results/{material} that a finished stage has, in the order of the chain."""
 
+REPLACEABLE = {
+    "seeds": "split",
+    "generate": "split",
+    "select": "split",
+    "label": "split",
+    "teacher": "relabel",
+}
+"""Stages that files of the user can replace, and the stage whose end shows that they did."""
+
 RATE_LABELS = 50
 """The rate of labelling is taken over this many last labels."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """State of one stage: done, partly done, running, interrupted or missing."""
+    """State of one stage: done, partly done, running, interrupted, skipped or missing."""
 
     name: str
     state: str
@@ -139,7 +148,13 @@ def stages(material: str, workdir: Path = Path()) -> list[Stage]:
         modified = datetime.fromtimestamp(max(times)) if times else None
         state = _state(folder, files, started, locked)
         table.append(Stage(name, state, _count(folder, name, files), modified))
-    return table
+    done = {stage.name for stage in table if stage.state == "done"}
+    return [
+        replace(stage, state="skipped")
+        if stage.state == "missing" and REPLACEABLE.get(stage.name) in done
+        else stage
+        for stage in table
+    ]
 
 
 def headline(material: str, workdir: Path = Path()) -> list[str]:

@@ -34,7 +34,7 @@ def landscape_section(run: Run) -> Section:
     if run.outcome is not None:
         blocks.append(_outcome_table(run.outcome))
     else:
-        blocks.append(TextBlock("Nothing was generated: the library came from outside this run."))
+        blocks.append(TextBlock("The generator was not part of this run."))
     return Section("landscape", "Landscape", blocks)
 
 
