@@ -135,16 +135,20 @@ def _record_tables(records: pd.DataFrame) -> list[TableBlock | TextBlock]:
     failed = records[records["status"] != "ok"]
     if not len(failed):
         return [table, TextBlock("No calculation failed.")]
-    reasons = failed.groupby(["status", "reason"])["frame_id"].agg(["size", "first"])
+    # Reasons that differ in their numbers alone are one reason.
+    kinds = failed["reason"].str.replace(r"[-+]?\d[\d.e+-]*", "#", regex=True)
+    reasons = failed.groupby(["status", kinds.rename("kind")]).agg(
+        size=("frame_id", "size"), reason=("reason", "first"), first=("frame_id", "first")
+    )
     reasons = reasons.sort_values("size", ascending=False).reset_index()
-    caption = "Why frames have no label, with one frame as an example"
+    caption = "Why frames have no label, with one frame of each kind as an example"
     if len(reasons) > N_REASONS:
         caption += f"; the {N_REASONS} most frequent of {len(reasons)} reasons"
     reason_rows = [
         [str(value) for value in (row["status"], row["reason"], row["size"], row["first"])]
         for _, row in reasons.head(N_REASONS).iterrows()
     ]
-    columns = ["status", "reason", "frames", "example frame"]
+    columns = ["status", "reason of the example", "frames", "example frame"]
     return [table, TableBlock(columns, reason_rows, caption + ".", origin, (0, 1))]
 
 

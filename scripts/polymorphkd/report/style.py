@@ -90,7 +90,7 @@ def figure(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Axes]]:
     """New figure in the house style with its axes; closed at the end."""
     with plt.rc_context(RC):
         fig, axes = plt.subplots(figsize=size, layout="constrained")
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         try:
             yield fig, axes
         finally:
