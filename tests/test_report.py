@@ -233,6 +233,8 @@ def test_page_holds_the_numbers_of_every_model(page):
     assert ["dnn-kd (distilled)", "4.0200", "+0.50", "76.0", "-5.00", "-3.5000"] in rows
     assert ["train", "3", "30 %"] in rows
     assert ["unconverged", "not converged in 80 SCF steps", "1", f"{9:016d}"] in rows
+    # Reasons that differ in numbers alone are one; text from outside arrives as text, escaped.
+    assert ["rejected:max_force", "<i>21</i> above & over 15", "2", f"{10:016d}"] in rows
     assert next(r for r in rows if r[0] == "library")[:3] == ["library", "200", "4 to 4"]
     label = next(r for r in rows if r[0] == "label")
     assert label[2:] == ["2", "100", "90", "25 %", "512"]
