@@ -157,7 +157,9 @@ def teacher_models(wildcards):
 def eos_files(wildcards):
     """Equations of state: every model, and the engine unless labels came from outside."""
     names = MODELS if settings(wildcards).inputs.labelled else [*MODELS, "dft"]
-    return expand("results/{material}/properties/{name}.json", material=wildcards.material, name=names)
+    return expand(
+        "results/{material}/properties/{name}.json", material=wildcards.material, name=names
+    )
 
 
 def model_files(wildcards):
@@ -170,3 +172,28 @@ def model_files(wildcards):
 def model_settings(wildcards):
     """Settings of the model that a wildcard names."""
     return section("teacher" if wildcards.model == "teacher" else "student")(wildcards)
+
+
+def generate_settings(wildcards):
+    """Settings of the generator without the number of jobs, which changes no result."""
+    return {k: v for k, v in section("generate")(wildcards).items() if k != "n_shards"}
+
+
+def engine_settings(wildcards):
+    """The engine's name and its own settings: all that decides a label."""
+    values = section("label")(wildcards)
+    return {"engine": values["engine"], values["engine"]: values[values["engine"]]}
+
+
+def relabelled_frames(wildcards):
+    """The teacher's labels, which the variant dnn never sees."""
+    if wildcards.variant == "dnn":
+        return []
+    return f"results/{wildcards.material}/relabel/labelled.extxyz"
+
+
+def dft_scan(wildcards):
+    """Equation of state by the labelling engine; none if the labels came from outside."""
+    if settings(wildcards).inputs.labelled:
+        return []
+    return f"results/{wildcards.material}/properties/dft.json"

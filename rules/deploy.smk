@@ -1,13 +1,6 @@
 # A LAMMPS example that runs as it stands, its check, and the model card.
 
 
-def dft_scan(wildcards):
-    """Equation of state by the labelling engine; none if the labels came from outside."""
-    if settings(wildcards).inputs.labelled:
-        return []
-    return f"results/{wildcards.material}/properties/dft.json"
-
-
 rule check_lammps:
     input:
         model="results/{material}/student/{variant}/model.pb",

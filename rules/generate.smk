@@ -1,27 +1,22 @@
-def generate_settings(wildcards):
-    """Settings of the generator without the number of jobs, which changes no result."""
-    return {k: v for k, v in section("generate")(wildcards).items() if k != "n_shards"}
-
-
 rule make_targets:
     input:
         points="results/{material}/landscape/seeds.parquet",
     output:
         targets="results/{material}/generate/targets.tsv",
         box="results/{material}/generate/box.json",
-    params:
-        settings=generate_settings,
-        code=code("generate/targets", "landscape/grid"),
     log:
         "results/{material}/logs/make_targets.log",
     benchmark:
         "results/{material}/benchmarks/make_targets.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        settings=generate_settings,
+        code=code("generate/targets", "landscape/grid"),
     message:
         "{wildcards.material}: placing targets"
     script:
@@ -38,21 +33,21 @@ rule evolve_targets:
     output:
         frames="results/{material}/generate/shards/{shard}.parquet",
         outcome="results/{material}/generate/shards/{shard}.json",
+    log:
+        "results/{material}/logs/evolve_targets/{shard}.log",
+    benchmark:
+        "results/{material}/benchmarks/evolve_targets/{shard}.tsv"
+    conda:
+        "../envs/landscape.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         settings=generate_settings,
         n_shards=lambda wildcards: settings(wildcards).generate.n_shards,
         seed=section("seed"),
         code=code("generate", "landscape", "frames"),
-    log:
-        "results/{material}/logs/evolve_targets/{shard}.log",
-    benchmark:
-        "results/{material}/benchmarks/evolve_targets/{shard}.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=120,
-    conda:
-        "../envs/landscape.yaml"
     message:
         "{wildcards.material}: evolving targets, shard {wildcards.shard}"
     script:
@@ -68,18 +63,18 @@ rule merge_library:
     output:
         library="results/{material}/generate/library.parquet",
         outcome="results/{material}/generate/outcome.json",
-    params:
-        code=code("generate/evolution", "frames"),
     log:
         "results/{material}/logs/merge_library.log",
     benchmark:
         "results/{material}/benchmarks/merge_library.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        code=code("generate/evolution", "frames"),
     message:
         "{wildcards.material}: merging the library"
     script:

@@ -3,19 +3,19 @@ rule resolve_landscape:
         frames=landscape_source,
     output:
         settings="results/{material}/landscape/settings.json",
-    params:
-        settings=section("landscape"),
-        code=code("landscape", "frames"),
     log:
         "results/{material}/logs/resolve_landscape.log",
     benchmark:
         "results/{material}/benchmarks/resolve_landscape.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        settings=section("landscape"),
+        code=code("landscape", "frames"),
     message:
         "{wildcards.material}: fixing the settings of the landscape"
     script:
@@ -28,18 +28,18 @@ rule map_frames:
         settings="results/{material}/landscape/settings.json",
     output:
         points="results/{material}/landscape/{frameset}.parquet",
-    params:
-        code=code("landscape", "frames"),
     log:
         "results/{material}/logs/map_frames/{frameset}.log",
     benchmark:
         "results/{material}/benchmarks/map_frames/{frameset}.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        code=code("landscape", "frames"),
     message:
         "{wildcards.material}: mapping {wildcards.frameset}"
     script:

@@ -3,20 +3,20 @@ rule collect_seeds:
         user_seeds,
     output:
         frames="results/{material}/seeds/frames.parquet",
-    params:
-        settings=section("material", "elements", "seed", "seeds"),
-        own=lambda wildcards: settings(wildcards).inputs.seeds,
-        code=code("seeds", "frames"),
     log:
         "results/{material}/logs/collect_seeds.log",
     benchmark:
         "results/{material}/benchmarks/collect_seeds.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        settings=section("material", "elements", "seed", "seeds"),
+        own=lambda wildcards: settings(wildcards).inputs.seeds,
+        code=code("seeds", "frames"),
     message:
         "{wildcards.material}: collecting seeds"
     script:

@@ -6,20 +6,20 @@ rule split_frames:
         train="results/{material}/split/train.extxyz",
         valid="results/{material}/split/valid.extxyz",
         test="results/{material}/split/test.extxyz",
-    params:
-        settings=section("split"),
-        seed=section("seed"),
-        code=code("select/split", "select/duplicates", "landscape/grid", "frames"),
     log:
         "results/{material}/logs/split_frames.log",
     benchmark:
         "results/{material}/benchmarks/split_frames.tsv"
+    conda:
+        "../envs/landscape.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/landscape.yaml"
+    params:
+        settings=section("split"),
+        seed=section("seed"),
+        code=code("select/split", "select/duplicates", "landscape/grid", "frames"),
     message:
         "{wildcards.material}: splitting into training, validation and test sets"
     script:

@@ -1,13 +1,6 @@
 # Students of one network: dnn sees DFT labels only, dnn-kd the teacher's as well.
 
 
-def relabelled_frames(wildcards):
-    """The teacher's labels, which the variant dnn never sees."""
-    if wildcards.variant == "dnn":
-        return []
-    return f"results/{wildcards.material}/relabel/labelled.extxyz"
-
-
 rule train_student:
     input:
         train="results/{material}/split/train.extxyz",

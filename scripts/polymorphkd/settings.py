@@ -302,12 +302,12 @@ class Mace(Section):
     """MACE network and training."""
 
     r_max: float = Field(5.0, gt=1, le=12, description="Cutoff radius, Å")
-    channels: Count = Field(16, description="Channels of the hidden irreps")
-    max_L: int = Field(1, ge=0, le=3, description="Highest order of the messages")
+    channels: Count = Field(32, description="Channels of the hidden irreps")
+    max_L: int = Field(0, ge=0, le=3, description="Highest order of the messages")
     max_ell: int = Field(3, ge=1, le=4, description="Highest order of the spherical harmonics")
     correlation: int = Field(3, ge=1, le=4, description="Body order minus one of each layer")
     interactions: int = Field(2, ge=1, le=4, description="Message-passing layers")
-    epochs: Count = Field(120, description="Training epochs")
+    epochs: Count = Field(240, description="Training epochs")
     stage_two_start: Fraction = Field(
         0.7,
         description="Share of the epochs after which energies weigh more (stage two)",
@@ -378,14 +378,14 @@ class Deepmd(Section):
         "float32", description="Precision of the network weights; coordinates are float64"
     )
     batch_atoms: Count = Field(
-        8, description="A step sees as many frames as have at least this many atoms together"
+        24, description="A step sees as many frames as have at least this many atoms together"
     )
-    steps: Count = Field(60000, description="Training steps of each student")
-    learning_rate: float = Field(2e-3, gt=0, le=1, description="Initial learning rate")
-    final_learning_rate: float = Field(1e-6, gt=0, description="Final learning rate")
-    energy_prefactor: tuple[float, float] = Field((0.02, 1), description="Loss, start and end")
-    force_prefactor: tuple[float, float] = Field((1000, 1), description="Loss, start and end")
-    virial_prefactor: tuple[float, float] = Field((0.02, 1), description="Loss, start and end")
+    steps: Count = Field(24000, description="Training steps of each student")
+    learning_rate: float = Field(5e-3, gt=0, le=1, description="Initial learning rate")
+    final_learning_rate: float = Field(1e-5, gt=0, description="Final learning rate")
+    energy_prefactor: tuple[float, float] = Field((1, 10), description="Loss, start and end")
+    force_prefactor: tuple[float, float] = Field((100, 10), description="Loss, start and end")
+    virial_prefactor: tuple[float, float] = Field((0.1, 0.5), description="Loss, start and end")
 
     @model_validator(mode="after")
     def _smooth_inside(self) -> Deepmd:

@@ -84,8 +84,10 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
     Returns
     -------
     list of Path
-        The system folders.
+        The system folders; none for no frames.
     """
+    if not len(frames):
+        return []
     energy, forces, stress = labels_of(frames)
     order = by_type(frames, elements)
     virials = -frames.volumes[:, None, None] * voigt_6_to_full_3x3_stress(stress)

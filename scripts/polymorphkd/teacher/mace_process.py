@@ -132,7 +132,6 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
         **os.environ,
         **{name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
         "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore",
     }
     child = subprocess.Popen(
         [sys.executable, "-m", "mace.cli.run_train", *arguments],
