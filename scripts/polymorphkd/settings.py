@@ -81,12 +81,12 @@ class SeedMD(Section):
 class Seeds(Section):
     """Where the parents come from when `inputs.seeds` is empty."""
 
-    prototypes: list[
-        Literal["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"]
-    ] = Field(
-        ["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"],
-        min_length=1,
-        description="Crystal prototypes, filled with the first element",
+    prototypes: list[Literal["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"]] = (
+        Field(
+            ["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"],
+            min_length=1,
+            description="Crystal prototypes, filled with the first element",
+        )
     )
     volume_per_atom: float = Field(
         16.5,

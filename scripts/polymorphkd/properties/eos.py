@@ -80,8 +80,8 @@ def equation_of_state(
     dict
         For a crystal without a minimum near `volume_per_atom`: structure, a0_A and B0_GPa
         null, and ``problem``.  Else a0_A (edge of the conventional cell, Å; for hcp the
-        basal a at ideal c/a), B0_GPa, V0_A3_per_atom, E0_eV_per_atom, structure, volumes_A3_per_atom,
-        energies_eV_per_atom.
+        basal a at ideal c/a), B0_GPa, V0_A3_per_atom, E0_eV_per_atom, structure,
+        volumes_A3_per_atom, energies_eV_per_atom.
 
     """
     centre = volume_per_atom
