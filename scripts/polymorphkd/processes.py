@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import logging
 import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import EngineError, StageError
-from .progress import logger
 
 _LIBC = ctypes.CDLL(None)  # loaded here because a forked child should not open libraries
 
@@ -89,26 +86,3 @@ def claimed(work: Path, identity: str) -> Iterator[None]:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             mark.write_text(identity)
         yield
-
-
-@contextmanager
-def quiet_console() -> Iterator[None]:
-    """Send what libraries print, from Python or C, to the log at debug level."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, copy in enumerate(kept, start=1):
-                os.dup2(copy, number)
-                os.close(copy)
-            if logger.isEnabledFor(logging.DEBUG):
-                sink.seek(0)
-                for line in sink.read().decode(errors="replace").splitlines():
-                    logger.debug("%s", line)

@@ -26,7 +26,7 @@ from ..seeds.prototypes import prototype
 from ..settings import Deploy
 from .template import render
 
-RATTLE = 0.05
+RATTLE = 0.02
 """Standard deviation of the initial displacements, Å: perfect sites would hide wrong forces."""
 
 FORCE_TOLERANCE = 1e-3

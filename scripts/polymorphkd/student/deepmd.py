@@ -6,11 +6,9 @@ half the cost of the PyTorch backend on a CPU.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..errors import EngineError, StageError
 from ..frames import Frames, concatenate, from_atoms
-from ..processes import claimed, quiet_console
+from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Student
@@ -40,12 +38,6 @@ from .training import VARIANTS, TrainingJob
 
 COMPRESSION_TOLERANCE = 1e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
-
-
-def _mute_teardown() -> None:
-    """At exit DeePMD's C library complains that CUDA, which it never used, is absent."""
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class DeepmdPredictor:
@@ -71,13 +63,10 @@ class DeepmdPredictor:
         os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        atexit.unregister(_mute_teardown)
-        atexit.register(_mute_teardown)
         try:
-            with quiet_console():
-                from deepmd.infer import DeepPot
+            from deepmd.infer import DeepPot
 
-                self._potential: Any = DeepPot(str(model))
+            self._potential: Any = DeepPot(str(model))
         except Exception as error:
             raise EngineError(f"{model}: cannot be loaded as a DeePMD model ({error})") from error
         self.elements: list[str] = list(self._potential.get_type_map())
@@ -99,12 +88,11 @@ class DeepmdPredictor:
         for indices in compositions(frames, self.elements).values():
             atoms = np.array([order[frames.atoms_of(int(i))] for i in indices])
             types = [numbers[chemical_symbols[n]] for n in frames.numbers[atoms[0]]]
-            with quiet_console():
-                energy, forces, virial = self._potential.eval(
-                    frames.positions[atoms].reshape(len(indices), -1),
-                    frames.cells[indices].reshape(-1, 9),
-                    types,
-                )[:3]
+            energy, forces, virial = self._potential.eval(
+                frames.positions[atoms].reshape(len(indices), -1),
+                frames.cells[indices].reshape(-1, 9),
+                types,
+            )[:3]
             result.energy[indices] = energy.reshape(-1)
             result.forces[atoms] = forces
             stress = -virial.reshape(-1, 3, 3) / frames.volumes[indices][:, None, None]
