@@ -63,7 +63,24 @@ def test_id_of_a_molecule_depends_on_its_geometry_alone():
     longer = Atoms("Al2", positions=[[0, 0, 0], [2.6, 0, 0]])
     assert from_atoms([dimer]).frame_ids() != from_atoms([longer]).frame_ids()
     number = frame_id(dimer.numbers, dimer.positions, dimer.cell.array, dimer.pbc)
-    assert len(number) == 16
+    assert len(number) == 17
+    assert number.startswith("f")
+
+
+def test_ids_in_text_files_stay_text(tmp_path):
+    """Hexadecimal digits alone would now and then read back as an integer or a float."""
+    random = np.random.default_rng(0)
+    frames = from_atoms([Atoms("Al", positions=[p]) for p in random.normal(size=(400, 3))])
+    frames = frames.with_meta(parent=frames.frame_ids()[::-1])
+    write_frames(tmp_path / "a.extxyz", frames)
+    again = read_frames(tmp_path / "a.extxyz")
+    assert list(again.meta["parent"]) == list(frames.meta["parent"])
+
+
+def test_metadata_of_mixed_types_becomes_text(aluminium, tmp_path):
+    mixed = aluminium.take([0, 1, 2]).with_meta(tag=["a", 7, 1.5])
+    write_frames(tmp_path / "a.parquet", mixed)
+    assert list(read_frames(tmp_path / "a.parquet").meta["tag"]) == ["a", "7", "1.5"]
 
 
 def test_take_and_concatenate_are_inverse(labelled):

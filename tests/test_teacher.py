@@ -17,6 +17,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms, read_frames, write_frames
+from polymorphkd.processes import claimed
 from polymorphkd.progress import Counter, logger
 from polymorphkd.settings import Mace, Teacher
 from polymorphkd.teacher import TrainingJob, load_teacher, mace_process, train_teacher
@@ -356,16 +357,16 @@ def test_a_torn_checkpoint_is_dropped_and_the_one_before_it_used(tmp_path: Path)
 
 
 def test_work_of_other_settings_is_removed_and_two_trainings_do_not_meet(tmp_path: Path) -> None:
-    with mace_process.claimed(tmp_path, "first"):
+    with claimed(tmp_path, "first"):
         (tmp_path / "checkpoints").mkdir()
         with (
-            pytest.raises(StageError, match="another process is training here"),
-            mace_process.claimed(tmp_path, "first"),
+            pytest.raises(StageError, match="another process works here"),
+            claimed(tmp_path, "first"),
         ):
             pass
-    with mace_process.claimed(tmp_path, "first"):
+    with claimed(tmp_path, "first"):
         assert (tmp_path / "checkpoints").exists()
-    with mace_process.claimed(tmp_path, "second"):
+    with claimed(tmp_path, "second"):
         assert not (tmp_path / "checkpoints").exists()
 
 

@@ -189,11 +189,12 @@ def _is_missing(value: Any) -> bool:
 
 
 def frame_id(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str:
-    """Sixteen hexadecimal digits that identify a configuration.
+    """The letter f and sixteen hexadecimal digits that identify a configuration.
 
     Species, cell and positions are hashed after wrapping into the cell (along periodic
     directions), rounding to `ID_RESOLUTION` and sorting the atoms, so wrapping and
     permutation of atoms keep the id; rotations and other cells of the same crystal do not.
+    The letter keeps readers of text files from taking an id for a number.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ def frame_id(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: 
     hasher.update(steps[order].astype("<i8").tobytes())
     hasher.update(np.rint(np.asarray(cell) / ID_RESOLUTION).astype("<i8").tobytes())
     hasher.update(periodic.tobytes())
-    return hasher.hexdigest()
+    return f"f{hasher.hexdigest()}"
 
 
 def concatenate(parts: Sequence[Frames]) -> Frames:
@@ -307,8 +308,16 @@ def to_table(frames: Frames) -> pa.Table:
         columns["stress"] = _list_column(np.arange(n + 1) * 6, frames.stress)
     for name in frames.meta.columns:
         if name not in columns:
-            columns[str(name)] = pa.array(frames.meta[name], from_pandas=True)
+            columns[str(name)] = _meta_column(frames.meta[name])
     return pa.table(columns)
+
+
+def _meta_column(values: pd.Series) -> pa.Array:
+    """Column of metadata; one of mixed types, as text files may give, becomes text."""
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return pa.array([None if _is_missing(value) else str(value) for value in values])
 
 
 def _list_column(offsets: np.ndarray, values: np.ndarray) -> pa.Array:

@@ -380,7 +380,7 @@ class Deepmd(Section):
     batch_atoms: Count = Field(
         24, description="A step sees as many frames as have at least this many atoms together"
     )
-    steps: Count = Field(24000, description="Training steps of each student")
+    steps: Count = Field(60000, description="Training steps of each student")
     learning_rate: float = Field(5e-3, gt=0, le=1, description="Initial learning rate")
     final_learning_rate: float = Field(1e-5, gt=0, description="Final learning rate")
     energy_prefactor: tuple[float, float] = Field((1, 10), description="Loss, start and end")

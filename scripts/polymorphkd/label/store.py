@@ -32,7 +32,7 @@ class Store:
 
     def path(self, frame_id: str) -> Path:
         """File of one frame."""
-        return self.folder / frame_id[:2] / f"{frame_id}.json"
+        return self.folder / frame_id[-2:] / f"{frame_id}.json"
 
     def get(self, frame_id: str) -> dict[str, Any] | None:
         """Record of a frame whose result is final, else None.

@@ -11,6 +11,7 @@ from ase.data import atomic_numbers
 
 from ..errors import StageError
 from ..frames import Frames
+from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Mace
@@ -36,7 +37,7 @@ def train(settings: Mace, job: TrainingJob) -> None:
     for symbol, energy in references.items():
         logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
     device = resolve_device(settings.device)
-    with mace_process.claimed(job.work, _identity(settings, job)):
+    with claimed(job.work, _identity(settings, job)):
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
         resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
         source = job.work / f"{_NAME}{'_stagetwo' if _stage_two(settings) else ''}.model"

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import StageError
+from ..processes import die_with_parent, thread_environment
 from ..progress import Counter, logger
 
 _EPOCH = re.compile(
@@ -24,43 +18,7 @@ _EPOCH = re.compile(
 )
 _CHECKPOINT = re.compile(r"_epoch-(?P<epoch>\d+)(?P<stage_two>_swa)?\.pt$")
 _NOT_FINITE = {"nan", "inf", "-inf"}
-_LIBC = ctypes.CDLL(None)  # loaded here because a forked child should not open libraries
 _KEPT = 2  # the newest may be half-written when the machine dies, so one more is kept
-
-
-@contextmanager
-def claimed(work: Path, identity: str) -> Iterator[None]:
-    """Own the folder `work` for one training; what another training left there is removed.
-
-    Parameters
-    ----------
-    work : Path
-    identity : str
-        Digest of everything that decides the result.  A folder with another identity holds
-        checkpoints of other data or settings, which must not be continued.
-
-    Raises
-    ------
-    StageError
-        Another process trains in the same folder.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    lock = (work / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise StageError(
-            f"{work}: another process is training here; wait for it or end it"
-        ) from None
-    with lock:
-        mark = work / "identity"
-        if not mark.is_file() or mark.read_text() != identity:
-            for path in work.iterdir():
-                if path.name != ".lock":
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-            mark.write_text(identity)
-        yield
 
 
 def _checkpoints(work: Path) -> dict[bool, list[tuple[int, Path]]]:
@@ -92,13 +50,6 @@ def _prune(work: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _die_with_parent() -> None:
-    """In the child: be killed when the parent dies, so that no training goes on unseen."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        _LIBC.prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
 def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
     """Run one training to its end, with a progress line every few seconds.
 
@@ -128,19 +79,14 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
     start = resume_epoch(work)
     if start:
         logger.info("resuming at epoch %d of %d from the last checkpoint", start, epochs)
-    environment = {
-        **os.environ,
-        **{name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
-        "PYTHONUNBUFFERED": "1",
-    }
     child = subprocess.Popen(
         [sys.executable, "-m", "mace.cli.run_train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env=environment,
-        preexec_fn=_die_with_parent,
+        env=thread_environment(threads),
+        preexec_fn=die_with_parent,
     )
     try:
         what = f"epochs ({start} done before)" if start else "epochs"
