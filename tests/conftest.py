@@ -103,14 +103,16 @@ class Project:
             raise AssertionError(f"snakemake {' '.join(arguments)} failed:\n{done.stdout}")
         return done
 
-    def planned(self, *arguments: str) -> set[str]:
+    def planned(self, *targets: str) -> set[str]:
         """Names of the rules that a dry run would execute."""
-        text = self.run("--dry-run", "--quiet", "host", *arguments).stdout
-        return {
-            line.split()[1].rstrip(":")
-            for line in text.splitlines()
-            if line.startswith(("rule ", "localrule "))
-        }
+        return job_stats(self.run(*targets, "--dry-run").stdout)
+
+
+def job_stats(text: str) -> set[str]:
+    """Rules in the table of jobs that a dry run prints; empty if nothing is to be done."""
+    _, _, table = text.partition("Job stats:")
+    rows = [line.split() for line in table.splitlines()]
+    return {row[0] for row in rows if len(row) == 2 and row[1].isdigit() and row[0] != "total"}
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_crashed_frames_are_tried_again_and_finished_ones_are_not(aluminium, tmp
     store.put("aa02", {"status": "unconverged", "reason": "80 steps"})
     assert store.get("aa01") is None
     assert store.get("aa02")["reason"] == "80 steps"
+    store.path("aa03").parent.mkdir(parents=True)
     store.path("aa03").write_text('{"status": "ok", "ener')
     assert store.get("aa03") is None
 
