@@ -184,5 +184,7 @@ def test_kill_of_the_whole_run_in_mid_labelling(front_half, project):
     frames = read_frames(project.folder / target)
     total = read_frames(inputs["standard"])
     assert frames.frame_ids() == sorted(total.frame_ids())
-    after = log.read_text().splitlines()[len(before) :]
+    # The check before any job computes one atom at the origin; it is no label.
+    lines = log.read_text().splitlines()[len(before) :]
+    after = [line for line in lines if not line.endswith(" 0.00000000")]
     assert len(after) == len(total) - len(stored)
