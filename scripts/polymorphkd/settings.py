@@ -326,15 +326,12 @@ class Mace(Section):
         lt=1,
         description="Decay per step of the running average of the weights, which is the model",
     )
-    # MACE clips the gradient's norm at 10 and its Adam (amsgrad) keeps the largest second
-    # moment: with weights thirty times smaller the steps shrink early, and 2,000 steps on
-    # 58 Al frames end with training errors 6 to 28 % larger.
     weights: tuple[Positive, Positive, Positive] = Field(
-        (1200, 3000, 30000),
+        (40, 100, 1000),
         description="Loss weights of energy, forces and stress, stage one",
     )
     stage_two_weights: tuple[Positive, Positive, Positive] = Field(
-        (30000, 3000, 300000),
+        (1000, 100, 10000),
         description="Loss weights of energy, forces and stress, stage two",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training")
