@@ -46,7 +46,13 @@ rule make_report:
     params:
         settings=lambda wildcards: settings(wildcards).model_dump(mode="json"),
         framesets=framesets,
-        code=code("report", "evaluate/models", "evaluate/gather", "evaluate/compare"),
+        code=code(
+            "report",
+            "plots/style",
+            "evaluate/models",
+            "evaluate/gather",
+            "evaluate/compare",
+        ),
     message:
         "{wildcards.material}: writing the report"
     script:

@@ -87,6 +87,88 @@ def _schema(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _coverage(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from .coverage import coverage_report, tables
+    from .landscape.tables import read_sets
+    from .provenance import write_json
+
+    sets = read_sets(arguments.points, arguments.labels)
+    report = coverage_report(sets, arguments.resolution, arguments.grid, arguments.box)
+    console = Console()
+    for table in tables(report):
+        console.print(table)
+    if arguments.json:
+        write_json(arguments.json, report)
+    return 0
+
+
+def _plot(arguments: argparse.Namespace) -> int:
+    from .plots.figure import Options, plot
+
+    options = Options(
+        kind=arguments.kind,
+        color=arguments.color,
+        title=arguments.title,
+        limits=arguments.limits,
+        structures=arguments.structures,
+    )
+    print(plot(arguments.points, arguments.output, options, arguments.labels))
+    return 0
+
+
+def _add_coverage(commands: argparse._SubParsersAction) -> None:
+    coverage = commands.add_parser("coverage", help="how sets of points fill the landscape")
+    coverage.add_argument(
+        "points", nargs="+", type=Path, metavar="POINTS", help="tables of `polymorphkd map`"
+    )
+    size = coverage.add_mutually_exclusive_group()
+    size.add_argument(
+        "--resolution", nargs=2, type=float, metavar=("DSS", "DQ6"),
+        help="edges of a cell: sS in kB per atom, and Q6; the grid is anchored at 0",
+    )  # fmt: skip
+    size.add_argument(
+        "--grid", type=int, metavar="N", help="N x N cells over the common box (default: 20)"
+    )
+    coverage.add_argument(
+        "--box", nargs=4, type=float, metavar=("SS0", "SS1", "Q0", "Q1"),
+        help="box of the grid instead of that around all points",
+    )  # fmt: skip
+    coverage.add_argument("--labels", nargs="+", metavar="NAME", help="a name for every table")
+    coverage.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
+    coverage.set_defaults(run=_coverage)
+
+
+def _add_plot(commands: argparse._SubParsersAction) -> None:
+    plot = commands.add_parser("plot", help="figure of points, or a page to explore them")
+    plot.add_argument(
+        "points", nargs="+", type=Path, metavar="POINTS", help="tables of `polymorphkd map`"
+    )
+    plot.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT",
+        help=".png, .svg, .pdf, or .html for a page that shows structures on a click",
+    )  # fmt: skip
+    plot.add_argument(
+        "--kind", choices=["scatter", "density"],
+        help="points or their density (default: density above 20,000 points)",
+    )  # fmt: skip
+    plot.add_argument(
+        "--color", metavar="COLUMN", help="a column of the table, `source` or `density`"
+    )
+    plot.add_argument("--labels", nargs="+", metavar="NAME", help="a name for every table")
+    plot.add_argument("--title", help="title of the figure")
+    plot.add_argument(
+        "--limits", nargs=4, type=float, metavar=("SS0", "SS1", "Q0", "Q1"),
+        help="what the axes show",
+    )  # fmt: skip
+    plot.add_argument(
+        "--structures", type=int, default=500, metavar="N",
+        help="structures that a page carries with it, evenly over the landscape (default: 500)",
+    )  # fmt: skip
+    plot.set_defaults(run=_plot)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -107,6 +189,9 @@ def build_parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="how far each stage is")
     status.add_argument("--material", help="only this material")
     status.set_defaults(run=_status)
+
+    _add_coverage(commands)
+    _add_plot(commands)
 
     schema = commands.add_parser("schema", help="write the JSON schema and the tables of keys")
     schema.add_argument("--check", action="store_true", help="only tell whether they are current")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from ..plots.style import SETS
 from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
 from .collect import Run
 from .landscape_figures import landscape_figure
-from .style import SETS
 
 N_REASONS = 12
 """Rows of the table of failures."""

@@ -11,9 +11,9 @@ from matplotlib.ticker import NullLocator
 from ..evaluate.compare import AXES, VOIGT
 from ..evaluate.gather import UNITS
 from ..evaluate.models import MODELS as NAMES
+from ..plots.style import MODELS, as_uri, figure
 from .blocks import Image
 from .collect import Run
-from .style import MODELS, as_uri, figure
 
 QUANTITIES = {
     "energy": ("energy", "eV/atom", "meV/atom"),

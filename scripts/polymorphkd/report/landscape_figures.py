@@ -9,22 +9,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 
+from ..plots.style import (
+    DENSE,
+    MODELS,
+    SETS,
+    WIDE,
+    as_uri,
+    figure,
+    landscape_labels,
+    plain_log,
+)
 from .blocks import Image
 from .collect import Run
-from .style import MODELS, SETS, WIDE, as_uri, figure, plain_log
 
-X_LABEL = "sS (kB per atom): ordered to the left, disordered to the right"
-Y_LABEL = "Q6: local order"
 NEGLIGIBLE = 0.1
 """Force errors below this (meV/Å) are those of atoms on which symmetry allows no force."""
-
-DENSE = 20_000
-"""More library frames than this are drawn as a density instead of points."""
-
-
-def _axes_labels(axes: Axes, short: bool = False) -> None:
-    axes.set_xlabel("sS (kB per atom)" if short else X_LABEL)
-    axes.set_ylabel("Q6" if short else Y_LABEL)
 
 
 def _library(axes: Axes, points: pd.DataFrame, label: str | None = None) -> None:
@@ -65,7 +64,7 @@ def landscape_figure(run: Run) -> Image:
                 run.targets["sS"], run.targets["Q6"], "x", ms=6, color="#555B63", mew=1.3,
                 clip_on=False, label=f"targets of the generator: {len(run.targets)}",
             )  # fmt: skip
-        _axes_labels(axes)
+        landscape_labels(axes)
         legend = fig.legend(loc="outside upper left", ncols=3, handletextpad=0.4)
         for handle in legend.get_lines():
             handle.set_markersize(max(6.0, handle.get_markersize()))
@@ -106,7 +105,7 @@ def error_maps(run: Run) -> list[Image]:
             bar.set_label("force RMSE of the frame (meV/Å)")
             plain_log(bar.ax.yaxis)
             axes.set_title(MODELS[model].name)
-            _axes_labels(axes, short=True)
+            landscape_labels(axes, short=True)
             images.append(Image(as_uri(fig), f"Force error of {model} over the landscape"))
     images.append(_change_map(run))
     return images
@@ -137,5 +136,5 @@ def _change_map(run: Run) -> Image:
         bar = fig.colorbar(shown, ax=axes, pad=0.02, extend=beyond)
         bar.set_label("dnn-kd against dnn (%)")
         axes.set_title(f"dnn-kd is better on {better} of {len(change)} frames")
-        _axes_labels(axes, short=True)
+        landscape_labels(axes, short=True)
         return Image(as_uri(fig), f"Relative change of the error; {better} frames improve")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..plots.style import MODELS, PANEL, as_uri, figure, plain_log
 from .blocks import Image
 from .collect import Run
-from .style import MODELS, PANEL, as_uri, figure, plain_log
 
 SMOOTHING = 25
 """Points of a student's curve, each one batch, that its line averages over."""

@@ -6,12 +6,12 @@ from typing import Any
 
 from ..evaluate.gather import UNITS
 from ..evaluate.models import MODELS as NAMES
+from ..plots.style import MODELS
 from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
 from .collect import Run
 from .error_figures import distribution_figures, parity_figures
 from .landscape_figures import error_maps
 from .model_figures import eos_figures, nve_figures, student_curves, teacher_curves
-from .style import MODELS
 
 ERRORS = Origin("gather_errors", "evaluate/errors.json")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import yaml
 
+from ..plots.style import WIDE, as_uri, figure
 from .blocks import FigureBlock as Figure
 from .blocks import Image, Origin, Section, TableBlock, TextBlock
 from .collect import Run
 from .costs import stage_costs
-from .style import WIDE, as_uri, figure
 
 
 def cost_section(run: Run) -> Section:

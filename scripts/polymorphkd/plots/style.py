@@ -69,6 +69,7 @@ RC: dict[Any, Any] = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
+    "pdf.fonttype": 42,  # text stays text
     "savefig.dpi": 160,  # of the parts of a vector figure that are drawn as an image
     "svg.fonttype": "path",
     "svg.hashsalt": "polymorphkd",  # the same figure gives the same bytes
@@ -78,11 +79,38 @@ RC: dict[Any, Any] = {
     "ytick.labelsize": 9,
 }
 
+PALETTE = (
+    Look("", "#0072B2", "o"),
+    Look("", "#D55E00", "^"),
+    Look("", "#009E73", "s"),
+    Look("", "#CC79A7", "D"),
+    Look("", "#E69F00", "v"),
+    Look("", "#56B4E9", "P"),
+    Look("", "#222222", "X"),
+)
+"""Colours and markers of sets and categories, in order of use."""
+
+OTHER = Look("other", "#A7ADB5", ".")
+"""Look of whatever has no colour of its own: categories beyond the palette, no value."""
+
+DENSE = 20_000
+"""More points than this are drawn as a density unless points are asked for."""
+
 PANEL = (4.1, 3.3)
 """Size in inches of one panel; a page shows two or three side by side, a phone one."""
 
 WIDE = (9.2, 5.2)
 """Size of a figure that fills the page."""
+
+
+def landscape_labels(axes: Axes, short: bool = False) -> None:
+    """Axis labels of the landscape: quantity, unit, and which side is ordered."""
+    axes.set_xlabel(
+        "sS (kB per atom)"
+        if short
+        else "pair entropy sS (kB per atom): ordered to the left, disordered to the right"
+    )
+    axes.set_ylabel("Q6" if short else "bond order Q6")
 
 
 @contextmanager
