@@ -9,7 +9,7 @@ bits, and so its :func:`frame_ids`, through any file this project writes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,19 +263,10 @@ def from_atoms(images: Iterable[Atoms]) -> Frames:
     total = sum(sizes)
     energy = np.array([float(a.info.get("REF_energy", np.nan)) for a in images])
     stress = np.array(
-        [np.asarray(a.info.get("REF_stress", np.full(6, np.nan)), dtype=float) for a in images]
+        [voigt_stress(a.info.get("REF_stress", np.full(6, np.nan))) for a in images]
     ).reshape(-1, 6)
     forces = [a.arrays.get("REF_forces", np.full((len(a), 3), np.nan)) for a in images]
-    meta = [
-        {
-            key: value
-            for key, value in a.info.items()
-            if not key.startswith("REF_")
-            and key != "frame_id"
-            and isinstance(value, str | int | float | bool | np.generic)
-        }
-        for a in images
-    ]
+    meta = [meta_of(a.info) for a in images]
     flat_forces = np.concatenate(forces) if images else np.zeros((0, 3))
     return Frames(
         np.concatenate([[0], np.cumsum(sizes)]),
@@ -288,6 +279,31 @@ def from_atoms(images: Iterable[Atoms]) -> Frames:
         stress if np.isfinite(stress).any() else None,
         pd.DataFrame(meta, index=range(len(images))),
     )
+
+
+def meta_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Those entries of an ``info`` that are metadata: scalars but labels and the frame id."""
+    return {
+        key: value
+        for key, value in info.items()
+        if not key.startswith("REF_")
+        and key != "frame_id"
+        and isinstance(value, str | int | float | bool | np.generic)
+    }
+
+
+def voigt_stress(values: Any) -> np.ndarray:
+    """Stress in Voigt order, shape (6,), from six components or the nine of a matrix.
+
+    Raises
+    ------
+    ValueError
+        `values` are no six or nine numbers.
+    """
+    flat = np.asarray(values, dtype=float).ravel()
+    if flat.size not in (6, 9):
+        raise ValueError(f"a stress has 6 or 9 components, not {flat.size}")
+    return flat if flat.size == 6 else flat[[0, 4, 8, 5, 2, 1]]
 
 
 def to_table(frames: Frames) -> pa.Table:

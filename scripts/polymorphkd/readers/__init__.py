@@ -19,7 +19,7 @@ from .sources import expand_sources, format_of, unreadable
 
 __all__ = ["Broken", "Chunk", "expand_sources", "read_at", "read_frames", "stream"]
 
-MODULES = {"parquet": "parquet", "deepmd": "ase_formats", "xyz": "ase_formats",
+MODULES = {"parquet": "parquet", "deepmd": "ase_formats", "xyz": "xyz",
            "dump": "ase_formats", "ase": "ase_formats"}  # fmt: skip
 
 

@@ -1,0 +1,196 @@
+"""Comment line of an extended XYZ frame: what it says of cell, columns, labels, metadata.
+
+The common forms of a value are read here; whatever is not surely one of them goes to ASE,
+so the result is always that of ASE.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from ase.calculators.calculator import all_properties
+from ase.io.extxyz import (
+    REV_PROPERTY_NAME_MAP,
+    key_val_str_to_dict,
+    parse_properties,
+    per_config_properties,
+)
+
+from ..frames import meta_of, voigt_stress
+from .kernels import INTEGER, NUMBER, REAL, SYMBOL, TEXT
+from .text import FORCE, POSITION
+
+PLAIN = "species:S:1:pos:R:3"
+"""Columns of a file that does not name them."""
+
+# key, key=value or key="quoted value", each followed by a blank or the end.
+_PAIR = re.compile(r"""([^\s="'{}\[\]\\]+)(?:=(?:"([^"\\]+)"|([^\s="'{}\[\]\\]+)))?(?:\s+|$)""")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WORD = re.compile(r"[A-Za-z][^\s,]*")
+_NO_WORDS = {"t", "f", "true", "false", "nan", "inf", "infinity"}
+_MATRICES = ("Lattice", "stress", "virial")
+
+
+class NotPlain(Exception):
+    """The frame needs ASE."""
+
+
+def parse_comment(line: str) -> dict[str, Any]:
+    """Entries of a comment line; equal to ASE's ``key_val_str_to_dict``."""
+    line = line.strip()
+    info: dict[str, Any] = {}
+    position = 0
+    while position < len(line):
+        match = _PAIR.match(line, position)
+        if match is None:
+            return key_val_str_to_dict(line)
+        key, quoted, bare = match.groups()
+        value = _value(key, quoted or bare)
+        if value is None:
+            info.update(_by_ase(match.group()))
+        else:
+            info[key] = value
+        position = match.end()
+    return info
+
+
+def _value(key: str, text: str | None) -> Any:
+    """Value of one entry, or None where ASE has to look at it."""
+    if text is None or key.lower() == "uid":
+        return None
+    if key in _MATRICES or key == "REF_stress":
+        parts = text.split()
+        if len(parts) == (6 if key == "REF_stress" else 9) and all(map(_FLOAT.fullmatch, parts)):
+            numbers = np.array([float(part) for part in parts])
+            return numbers if key == "REF_stress" else numbers.reshape((3, 3), order="F")
+        return None
+    if _INTEGER.fullmatch(text):
+        return np.int64(int(text))
+    if _FLOAT.fullmatch(text):
+        return np.float64(float(text))
+    word = _WORD.match(text)
+    # With a first part that is a word the value can be neither numbers nor truth values.
+    return text if word and word.group().lower() not in _NO_WORDS else None
+
+
+@lru_cache(maxsize=1024)
+def _by_ase(pair: str) -> dict[str, Any]:
+    return key_val_str_to_dict(pair)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How atom lines are read: arguments of :func:`kernels.parse_rows`."""
+
+    kinds: np.ndarray
+    slots: np.ndarray
+    forced: bool
+
+
+@lru_cache(maxsize=64)
+def columns_of(properties: str, forces: str) -> Columns:
+    """Columns for a ``Properties`` value; `forces` is the property that holds the forces.
+
+    Raises
+    ------
+    NotPlain
+        ASE does more with one of the properties than to store it.
+    ValueError
+        The value is malformed, or there are no positions.
+    """
+    fields = properties.split(":")
+    names = [REV_PROPERTY_NAME_MAP.get(name, name) for name in fields[::3]]
+    parse_properties(properties)  # raises for what is malformed
+    if "positions" not in names:
+        raise ValueError("Properties has no pos:R:3")
+    if len(set(names)) < len(names) or {"move_mask", "initial_charges"} & set(names):
+        raise NotPlain
+    kinds: list[int] = []
+    slots: list[int] = []
+    forced = False
+    for name, kind, count in zip(names, fields[1::3], fields[2::3], strict=False):
+        n = int(count)
+        if n < 1 or (kind not in "RI" and name in all_properties):
+            raise NotPlain
+        code = {"R": REAL, "I": INTEGER}.get(kind, TEXT)
+        slot = np.full(n, -1)
+        if name in ("positions", forces):
+            if (kind, n) != ("R", 3):
+                raise NotPlain
+            slot = np.arange(3) + (POSITION if name == "positions" else FORCE)
+            forced |= name == forces
+        elif name == "numbers":
+            code = NUMBER
+        elif name == "symbols" and "numbers" not in names:
+            code = SYMBOL
+        if (code == NUMBER and (kind, n) != ("I", 1)) or (
+            code == SYMBOL and (kind, n) != ("S", 1)
+        ):
+            raise NotPlain
+        kinds += [code] * n
+        slots += slot.tolist()
+    if not {"numbers", "symbols"} & set(names):
+        raise NotPlain
+    return Columns(np.array(kinds, dtype=np.int64), np.array(slots, dtype=np.int64), forced)
+
+
+@dataclass(frozen=True)
+class Header:
+    """All that a comment line says of its frame."""
+
+    columns: Columns
+    cell: np.ndarray
+    pbc: np.ndarray
+    meta: dict[str, Any]
+    energy: float
+    stress: np.ndarray | None
+
+
+def header_of(line: str, labels: bool) -> Header:
+    """Header of a frame as ASE and :func:`frames.from_atoms` understand it.
+
+    Parameters
+    ----------
+    line : str
+    labels : bool
+        Take labels that are not under ``REF_`` keys where there is no `REF_energy`.
+
+    Raises
+    ------
+    NotPlain
+        The frame needs ASE.
+    ValueError, TypeError
+        The line is malformed.
+    """
+    info = parse_comment(line)
+    pbc = np.zeros(3, dtype=bool)
+    pbc[:] = info.pop("pbc", "Lattice" in info)
+    cell = info.pop("Lattice").T if "Lattice" in info else np.zeros((3, 3))
+    properties = info.pop("Properties", PLAIN)
+    if not isinstance(properties, str):
+        raise ValueError("Properties is no text such as species:S:1:pos:R:3")
+    results = {key: info.pop(key) for key in per_config_properties if key in info}
+    forces = "REF_forces"
+    if labels and "REF_energy" not in info:
+        energy = results.get("free_energy", results.get("energy"))
+        if energy is not None:
+            info["REF_energy"] = energy
+        stress = results.get("stress")
+        if stress is not None and np.size(stress) == 9:
+            info["REF_stress"] = stress
+        if "forces" in properties.split(":")[::3]:
+            forces = "forces"
+    stress = info.get("REF_stress")
+    return Header(
+        columns_of(properties, forces),
+        cell,
+        pbc,
+        meta_of(info),
+        float(info.get("REF_energy", np.nan)),
+        None if stress is None else voigt_stress(stress),
+    )

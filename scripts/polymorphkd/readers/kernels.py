@@ -1,0 +1,252 @@
+"""Numba kernels that turn the bytes of atom lines into numbers.
+
+Decimal numbers come out correctly rounded (equal to Python's ``float``).  Whatever a kernel
+is not sure of it does not guess: the token is put into a list of odd ones, for Python.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from ase.data import atomic_numbers
+from numba import njit
+
+REAL, NUMBER, INTEGER, SYMBOL, TEXT = range(5)
+"""Kinds of columns: float; atomic number; integer that is checked only; chemical symbol; any."""
+
+_POWERS = 10.0 ** np.arange(23)  # exact in binary64
+_ZERO, _NINE, _NEWLINE = 48, 57, 10
+
+
+def _symbol_table() -> np.ndarray:
+    """Atomic numbers of one and two letters (a = 1 ... z = 26, none = 0), -1 for no element."""
+    table = np.full((27, 27), -1, dtype=np.int64)
+    for symbol, number in atomic_numbers.items():
+        if len(symbol) <= 2:
+            letters = [ord(letter) - 96 for letter in symbol.lower()] + [0]
+            table[letters[0], letters[1]] = number
+    return table
+
+
+_SYMBOLS = _symbol_table()
+
+
+@njit(cache=True, nogil=True)
+def _blank(byte: int) -> bool:
+    """Whether a byte separates tokens within a line, as ``str.split`` has it."""
+    return byte == 32 or byte == 9 or (11 <= byte <= 13) or (28 <= byte <= 31)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _divided(mantissa: np.uint64, exponent: int) -> tuple[float, bool]:
+    """mantissa / 10**exponent correctly rounded, for a mantissa above 2**53; and if sure.
+
+    The quotient is computed to twice the precision (Dekker 1971) and is sure unless it lies
+    within the error of that from the middle between two floats.
+    """
+    divisor = _POWERS[exponent]
+    high = float(mantissa)
+    low = np.float64(np.int64(mantissa - np.uint64(high)))  # wraps to the signed difference
+    first = high / divisor
+    a = first * 134217729.0
+    a = a - (a - first)
+    b = divisor * 134217729.0
+    b = b - (b - divisor)
+    product = first * divisor
+    error = ((a * b - product) + a * (divisor - b) + (first - a) * b) + (first - a) * (divisor - b)
+    second = (((high - product) - error) + low) / divisor
+    value = first + second
+    rest = second - (value - first)
+    doubt = abs(second) * 2.0**-48
+    return value, value + (rest + doubt) == value and value + (rest - doubt) == value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _real(data: np.ndarray, start: int) -> tuple[float, int, bool]:
+    """Number that starts at `start`, the position after it, and whether it is sure."""
+    i = start
+    negative = data[i] == 45
+    if negative or data[i] == 43:
+        i += 1
+    mantissa = np.uint64(0)
+    ten = np.uint64(10)
+    n_digits = 0  # significant ones
+    n_decimals = 0
+    n_seen = 0
+    point = False
+    while True:
+        byte = data[i]
+        if _ZERO <= byte <= _NINE:
+            mantissa = mantissa * ten + np.uint64(byte - _ZERO)
+            if mantissa != 0:
+                n_digits += 1
+            n_decimals += point
+            n_seen += 1
+        elif byte == 46 and not point:
+            point = True
+        else:
+            break
+        i += 1
+    sure = n_seen > 0 and n_digits <= 19
+    exponent = 0
+    if sure and (data[i] == 69 or data[i] == 101):
+        i += 1
+        minus = data[i] == 45
+        if minus or data[i] == 43:
+            i += 1
+        first = i
+        while _ZERO <= data[i] <= _NINE and i - first < 5:
+            exponent = 10 * exponent + (data[i] - _ZERO)
+            i += 1
+        sure = i > first
+        exponent = -exponent if minus else exponent
+    exponent -= n_decimals
+    value = float(mantissa)
+    if mantissa == 0:
+        value = 0.0
+    elif exponent == 0:
+        pass
+    elif -22 <= exponent <= 22 and mantissa <= np.uint64(9007199254740992):
+        # Both factors are exact, so the one operation rounds correctly (Clinger 1990).
+        value = value / _POWERS[-exponent] if exponent < 0 else value * _POWERS[exponent]
+    elif -22 <= exponent < 0:
+        value, exact = _divided(mantissa, -exponent)
+        sure = sure and exact
+    else:
+        sure = False
+    return -value if negative else value, i, sure
+
+
+@njit(cache=True, nogil=True)
+def parse_rows(
+    data: np.ndarray, start: int, n_rows: int, kinds: np.ndarray, slots: np.ndarray,
+    first: int, numbers: np.ndarray, values: np.ndarray, odd: np.ndarray,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Read lines of atoms.
+
+    Parameters
+    ----------
+    data : ndarray, uint8
+        Bytes; only lines that end with a newline are read.
+    start : int
+        Position of the first line.
+    n_rows : int
+    kinds, slots : ndarray, shape (n_columns,), int64
+        Kind of each column, and the column of `values` for a REAL (-1: checked only).
+        What follows in a line is ignored.
+    first : int
+        Row of `numbers` and `values` for the first line.
+    numbers : ndarray, shape (n,), int64
+        Out: atomic numbers.
+    values : ndarray, shape (n, n_slots), float64
+        Out.
+    odd : ndarray, shape (n_odd_max, 4), int64
+        Out: row, column, start and end of each token that needs Python.
+
+    Returns
+    -------
+    n_read, position, n_odd : int
+        Lines read and the position after them.  With fewer than `n_rows`, `position` is the
+        start of a line with too few columns, -1 where the bytes end, -2 where `odd` is full.
+    """
+    end = data.shape[0]
+    i = start
+    n_odd = 0
+    for row in range(n_rows):
+        line = i
+        for column in range(kinds.shape[0]):
+            while i < end and _blank(data[i]):
+                i += 1
+            if i >= end:
+                return row, -1, n_odd
+            if data[i] == _NEWLINE:
+                return row, line, n_odd
+            token = i
+            kind = kinds[column]
+            sure = True
+            real = 0.0
+            number = -1
+            # A buffer that ends with a newline stops every loop over the bytes of a token.
+            if kind == REAL:
+                real, i, sure = _real(data, i)
+            elif kind in (NUMBER, INTEGER):
+                if data[i] == 45 or data[i] == 43:
+                    sure = False
+                number = 0
+                while _ZERO <= data[i] <= _NINE and i - token < 18:
+                    number = 10 * number + (data[i] - _ZERO)
+                    i += 1
+            elif kind == SYMBOL:
+                a = (data[i] | 32) - 96
+                b = (data[i + 1] | 32) - 96
+                short = data[i + 1] == _NEWLINE or _blank(data[i + 1])
+                if data[i] >= 65 and 1 <= a <= 26:
+                    if short:
+                        number = _SYMBOLS[a, 0]
+                    elif data[i + 1] >= 65 and 1 <= b <= 26:
+                        number = _SYMBOLS[a, b]
+                sure = number >= 0
+                i += 1 if short else 2
+            finish = i
+            while data[finish] != _NEWLINE and not _blank(data[finish]):
+                finish += 1
+            if kind != TEXT and (finish != i or not sure):
+                if n_odd == odd.shape[0]:
+                    return row, -2, n_odd
+                odd[n_odd, 0] = row
+                odd[n_odd, 1] = column
+                odd[n_odd, 2] = token
+                odd[n_odd, 3] = finish
+                n_odd += 1
+            elif kind == REAL:
+                if slots[column] >= 0:
+                    values[first + row, slots[column]] = real
+            elif kind in (NUMBER, SYMBOL):
+                numbers[first + row] = number
+            i = finish
+        while i < end and data[i] != _NEWLINE:
+            i += 1
+        if i >= end:
+            return row, -1, n_odd
+        i += 1
+    return n_rows, i, n_odd
+
+
+@njit(cache=True, nogil=True)
+def header_like(data: np.ndarray, start: int) -> bool:
+    """Whether the line at `start` is one unsigned integer, or starts with ``ITEM:``."""
+    i = start
+    while _blank(data[i]):
+        i += 1
+    if data[i] == 73:
+        return data[i + 1] == 84 and data[i + 2] == 69 and data[i + 3] == 77 and data[i + 4] == 58
+    first = i
+    while _ZERO <= data[i] <= _NINE:
+        i += 1
+    if i == first:
+        return False
+    while _blank(data[i]):
+        i += 1
+    return data[i] == _NEWLINE
+
+
+@njit(cache=True, nogil=True)
+def skip_lines(data: np.ndarray, start: int, n_lines: int) -> tuple[int, int]:
+    """Pass over lines that are no headers.
+
+    Returns
+    -------
+    n_passed, position : int
+        Lines passed and the position after them; fewer than `n_lines` where a header comes
+        or the bytes end.
+    """
+    end = data.shape[0]
+    while end > start and data[end - 1] != _NEWLINE:
+        end -= 1
+    i = start
+    for line in range(n_lines):
+        if i >= end or header_like(data, i):
+            return line, i
+        while data[i] != _NEWLINE:
+            i += 1
+        i += 1
+    return n_lines, i
