@@ -31,6 +31,9 @@ DECIMALS = 8
 ID_RESOLUTION = 1e-7
 """Fraction of a cell edge (or Å along open directions) that a frame id distinguishes."""
 
+SCALARS = (str, int, float, bool, np.generic)
+"""Types of an entry of ``info`` that is metadata."""
+
 STRUCTURE_COLUMNS = ("frame_id", "numbers", "positions", "cell", "pbc")
 LABEL_COLUMNS = ("energy", "forces", "stress")
 
@@ -286,9 +289,7 @@ def meta_of(info: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in info.items()
-        if not key.startswith("REF_")
-        and key != "frame_id"
-        and isinstance(value, str | int | float | bool | np.generic)
+        if not key.startswith("REF_") and key != "frame_id" and isinstance(value, SCALARS)
     }
 
 

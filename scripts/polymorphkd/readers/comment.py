@@ -28,12 +28,13 @@ PLAIN = "species:S:1:pos:R:3"
 """Columns of a file that does not name them."""
 
 # key, key=value or key="quoted value", each followed by a blank or the end.
-_PAIR = re.compile(r"""([^\s="'{}\[\]\\]+)(?:=(?:"([^"\\]+)"|([^\s="'{}\[\]\\]+)))?(?:\s+|$)""")
+_PAIR = re.compile(r"""[^\s="'{}\[\]\\]+(?:=(?:"[^"\\]+"|[^\s="'{}\[\]\\]+))?(?:\s+|$)""")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z][^\s,]*")
 _NO_WORDS = {"t", "f", "true", "false", "nan", "inf", "infinity"}
-_MATRICES = ("Lattice", "stress", "virial")
+_SIZES = {"Lattice": 9, "stress": 9, "virial": 9, "REF_stress": 6}
+_RESULTS = frozenset(per_config_properties)
 
 
 class NotPlain(Exception):
@@ -43,32 +44,32 @@ class NotPlain(Exception):
 def parse_comment(line: str) -> dict[str, Any]:
     """Entries of a comment line; equal to ASE's ``key_val_str_to_dict``."""
     line = line.strip()
-    info: dict[str, Any] = {}
-    position = 0
-    while position < len(line):
-        match = _PAIR.match(line, position)
-        if match is None:
-            return key_val_str_to_dict(line)
-        key, quoted, bare = match.groups()
-        value = _value(key, quoted or bare)
-        if value is None:
-            info.update(_by_ase(match.group()))
-        else:
-            info[key] = value
-        position = match.end()
-    return info
+    pairs = _PAIR.findall(line)
+    if sum(map(len, pairs)) != len(line):
+        return key_val_str_to_dict(line)
+    return dict(map(_entry, pairs))
 
 
-def _value(key: str, text: str | None) -> Any:
+@lru_cache(maxsize=4096)  # most entries are the same in all frames of a file
+def _entry(pair: str) -> tuple[str, Any]:
+    """Key and value of one entry; nobody may write to the value."""
+    key, _, text = pair.rstrip().partition("=")
+    value = _value(key, text.strip('"'))
+    return (key, value) if value is not None else (key, key_val_str_to_dict(pair)[key])
+
+
+def _value(key: str, text: str) -> Any:
     """Value of one entry, or None where ASE has to look at it."""
-    if text is None or key.lower() == "uid":
+    if key.lower() == "uid":
         return None
-    if key in _MATRICES or key == "REF_stress":
-        parts = text.split()
-        if len(parts) == (6 if key == "REF_stress" else 9) and all(map(_FLOAT.fullmatch, parts)):
-            numbers = np.array([float(part) for part in parts])
-            return numbers if key == "REF_stress" else numbers.reshape((3, 3), order="F")
-        return None
+    if key in _SIZES:
+        try:
+            numbers = np.array([float(part) for part in text.split()])
+        except ValueError:
+            return None
+        if len(numbers) != _SIZES[key]:
+            return None
+        return numbers if key == "REF_stress" else numbers.reshape((3, 3), order="F")
     if _INTEGER.fullmatch(text):
         return np.int64(int(text))
     if _FLOAT.fullmatch(text):
@@ -76,11 +77,6 @@ def _value(key: str, text: str | None) -> Any:
     word = _WORD.match(text)
     # With a first part that is a word the value can be neither numbers nor truth values.
     return text if word and word.group().lower() not in _NO_WORDS else None
-
-
-@lru_cache(maxsize=1024)
-def _by_ase(pair: str) -> dict[str, Any]:
-    return key_val_str_to_dict(pair)
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ def header_of(line: str, labels: bool) -> Header:
     properties = info.pop("Properties", PLAIN)
     if not isinstance(properties, str):
         raise ValueError("Properties is no text such as species:S:1:pos:R:3")
-    results = {key: info.pop(key) for key in per_config_properties if key in info}
+    results = {key: info.pop(key) for key in _RESULTS.intersection(info)}
     forces = "REF_forces"
     if labels and "REF_energy" not in info:
         energy = results.get("free_energy", results.get("energy"))
