@@ -1,12 +1,13 @@
 """Rule evolve_targets: seeds and some targets -> the individuals met on the way."""
 
 import pandas as pd
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.generate import Context, evolve_shard
 from polymorphkd.landscape import read_settings
 from polymorphkd.landscape.grid import Box
 from polymorphkd.progress import job
 from polymorphkd.provenance import read_json, write_json
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Generate
 
 with job(snakemake.log[0], "generate"):

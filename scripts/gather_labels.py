@@ -1,9 +1,10 @@
 """Rule gather_labels: all shards -> accepted labels and a record of every frame."""
 
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.label import gather
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import atomic_path
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Label
 
 with job(snakemake.log[0], "label"):

@@ -1,9 +1,10 @@
 """Join the shards of teacher labels and drop what is near the test or validation set."""
 
 import pandas as pd
-from polymorphkd.frames import concatenate, read_frames, write_frames
+from polymorphkd.frames import concatenate, write_frames
 from polymorphkd.progress import job
 from polymorphkd.provenance import atomic_path, read_json
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape
 from polymorphkd.teacher.relabel import gather
 

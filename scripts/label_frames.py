@@ -1,8 +1,9 @@
 """Rule label_frames: one shard of frames -> labels; a killed job resumes where it was."""
 
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.label import deal, label_shard, make_engine
 from polymorphkd.progress import job, logger
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Label
 
 shard = int(snakemake.wildcards.shard)

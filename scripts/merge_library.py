@@ -1,10 +1,11 @@
 """Rule merge_library: seeds and all shards -> the library, and the mutants by outcome."""
 
 import pandas as pd
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.generate import merge_library, merge_outcomes
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import read_json, write_json
+from polymorphkd.readers import read_frames
 
 with job(snakemake.log[0], "generate"):
     library = merge_library(

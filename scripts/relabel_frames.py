@@ -1,9 +1,10 @@
 """Label one shard of the supplementary frames with the teacher."""
 
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.label import deal
 from polymorphkd.progress import job
 from polymorphkd.provenance import atomic_path
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Relabel, Teacher
 from polymorphkd.teacher import load_teacher
 from polymorphkd.teacher.relabel import relabel

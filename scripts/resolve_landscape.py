@@ -1,9 +1,9 @@
 """Rule resolve_landscape: settings of the landscape with the cutoff as a number."""
 
-from polymorphkd.frames import read_frames
 from polymorphkd.landscape import resolve
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import write_json
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape
 
 with job(snakemake.log[0], "landscape"):

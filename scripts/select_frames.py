@@ -1,9 +1,10 @@
 """Rule select_frames: library -> standard and supplementary frames."""
 
 import pandas as pd
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import write_json
+from polymorphkd.readers import read_frames
 from polymorphkd.select import select_rounds
 from polymorphkd.settings import Select
 

@@ -1,8 +1,9 @@
 """Rule split_frames: labelled frames -> training, validation and test sets."""
 
 import pandas as pd
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
 from polymorphkd.progress import job, logger
+from polymorphkd.readers import read_frames
 from polymorphkd.select import SETS, split_frames
 from polymorphkd.settings import Split
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from conftest import COMMON, Project
-from polymorphkd.frames import read_frames
+from polymorphkd.readers import read_frames
 
 MINIATURE = {
     "elements": ["Al"],

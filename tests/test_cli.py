@@ -15,7 +15,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read, write
 from polymorphkd import schema
-from polymorphkd.frames import from_atoms, read_frames, write_frames
+from polymorphkd.frames import from_atoms, write_frames
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Settings
 from polymorphkd.status import stages
 

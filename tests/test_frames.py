@@ -6,14 +6,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import InputError
-from polymorphkd.frames import (
-    Frames,
-    concatenate,
-    frame_id,
-    from_atoms,
-    read_frames,
-    write_frames,
-)
+from polymorphkd.frames import Frames, concatenate, frame_id, from_atoms, write_frames
+from polymorphkd.readers import read_frames
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_kill_in_mid_labelling_loses_nothing_and_repeats_nothing(aluminium, tmp_
     write_frames(tmp_path / "frames.parquet", many)
     settings = recording(tmp_path / "log", seconds=0.1)
     program = (
-        "import sys; from polymorphkd.frames import read_frames\n"
+        "import sys; from polymorphkd.readers import read_frames\n"
         "from polymorphkd.label import label_shard, make_engine\n"
         "from polymorphkd.settings import Label\n"
         f"frames = read_frames({str(tmp_path / 'frames.parquet')!r})\n"

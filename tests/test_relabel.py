@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 from polymorphkd.errors import StageError
-from polymorphkd.frames import Frames, concatenate, from_atoms, read_frames, write_frames
+from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.label import deal
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape, Relabel
 from polymorphkd.teacher.committee import SPREAD
 from polymorphkd.teacher.relabel import gather, relabel

@@ -12,7 +12,8 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 from conftest import COMMON, SMALL, SPLIT, Project
-from polymorphkd.frames import read_frames, write_frames
+from polymorphkd.frames import write_frames
+from polymorphkd.readers import read_frames
 
 
 def small(**changes) -> dict:

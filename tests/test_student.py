@@ -18,7 +18,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
-from polymorphkd.frames import Frames, from_atoms, read_frames, write_frames
+from polymorphkd.frames import Frames, from_atoms, write_frames
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Deepmd, Student
 from polymorphkd.student import TrainingJob, deepmd_process, load_student, train_student
 from polymorphkd.student.data import (

@@ -16,9 +16,10 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
-from polymorphkd.frames import Frames, concatenate, from_atoms, read_frames, write_frames
+from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.processes import claimed
 from polymorphkd.progress import Counter, logger
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Mace, Teacher
 from polymorphkd.teacher import TrainingJob, load_teacher, mace_process, train_teacher
 from polymorphkd.teacher.committee import SPREAD, Committee

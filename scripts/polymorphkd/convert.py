@@ -8,7 +8,8 @@ from pathlib import Path
 from ase.io.formats import UnknownFileTypeError
 
 from .errors import InputError
-from .frames import Frames, concatenate, read_frames, write_frames
+from .frames import Frames, concatenate, write_frames
+from .readers import read_frames
 
 
 def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames:

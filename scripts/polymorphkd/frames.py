@@ -1,4 +1,4 @@
-"""Ragged columnar set of configurations, and its way to and from Parquet, extxyz and ASE.
+"""Ragged columnar set of configurations, its tables, and its way into files.
 
 A :class:`Frames` keeps all atoms of all frames in flat arrays (the layout that the numba
 kernels and Arrow share) plus one pandas row of metadata per frame.  Positions and cells
@@ -19,10 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import iread, write
+from ase.io import write
 
-from .errors import InputError
 from .provenance import atomic_path
 
 DECIMALS = 8
@@ -379,54 +377,3 @@ def write_frames(path: str | Path, frames: Frames) -> None:
             write(temporary, named.to_atoms(), format="extxyz")
         else:
             write(temporary, frames.to_atoms())
-
-
-def _promote_calculator(image: Atoms) -> Atoms:
-    """Turn results that a reader put into a calculator into ``REF_`` keys."""
-    if isinstance(image.calc, SinglePointCalculator) and "REF_energy" not in image.info:
-        results = image.calc.results
-        energy = results.get("free_energy", results.get("energy"))
-        if energy is not None:
-            image.info["REF_energy"] = float(energy)
-        if results.get("forces") is not None:
-            image.arrays["REF_forces"] = np.asarray(results["forces"])
-        if results.get("stress") is not None and np.size(results["stress"]) == 6:
-            image.info["REF_stress"] = np.asarray(results["stress"])
-    image.calc = None
-    return image
-
-
-def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frames:
-    """Read every frame of one file: Parquet of this project or any format ASE reads.
-
-    Parameters
-    ----------
-    path : path
-    labels_from_calculator : bool
-        Also accept labels that are not under ``REF_`` keys (a DFT output file).
-
-    Raises
-    ------
-    InputError
-        The file is absent, empty, or cannot be read as frames.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty; expected at least one structure")
-    try:
-        if path.suffix == ".parquet":
-            return from_table(pq.read_table(path))
-        images = [image for image in iread(path, index=":") if isinstance(image, Atoms)]
-    except Exception as error:
-        reason = str(error).strip() or type(error).__name__
-        raise InputError(
-            f"{path}: cannot be read as structures ({reason}); allowed is Parquet of this "
-            "project or any format that ASE reads"
-        ) from error
-    if labels_from_calculator:
-        images = [_promote_calculator(image) for image in images]
-    if not images or not any(len(image) for image in images):
-        raise InputError(f"{path}: holds no atoms; expected at least one structure")
-    return from_atoms(images)

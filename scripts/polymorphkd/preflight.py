@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import ConfigError, EngineError, InputError
-from .frames import read_frames
 from .label import ENGINES
+from .readers import read_frames
 from .seeds.collect import check_frames, read_user_seeds
 from .seeds.prototypes import prototype, repeated
 from .settings import Settings

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StageError
-from ..frames import read_frames
 from ..predict import Predictor
 from ..progress import logger
+from ..readers import read_frames
 from .cells import with_cells
 from .compare import check_reference, compare
 

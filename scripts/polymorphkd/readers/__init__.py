@@ -19,8 +19,14 @@ from .sources import expand_sources, format_of, unreadable
 
 __all__ = ["Broken", "Chunk", "expand_sources", "read_at", "read_frames", "stream"]
 
-MODULES = {"parquet": "parquet", "deepmd": "ase_formats", "xyz": "xyz",
-           "dump": "ase_formats", "ase": "ase_formats"}  # fmt: skip
+MODULES = {
+    "parquet": "parquet",
+    "deepmd": "deepmd",
+    "xyz": "xyz",
+    "dump": "dump",
+    "ase": "ase_formats",
+}
+"""Format, as :func:`sources.format_of` names it, and the module that reads it."""
 
 
 def stream(
@@ -128,4 +134,4 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
         for one in chunk.broken:
             raise unreadable(Path(path), f"frame {one.index}: {one.reason}")
         parts.append(chunk.frames)
-    return concatenate(parts)
+    return parts[0] if len(parts) == 1 else concatenate(parts)

@@ -29,6 +29,8 @@ def read(request: Request) -> Iterator[Chunk]:
         missing = {"numbers", "positions", "cell", "pbc"} - names
         if missing:
             raise unreadable(request.path, f"no column {', '.join(sorted(missing))}")
+        if not file.metadata.num_rows:  # an empty set is a valid one, with its columns
+            yield screened(request, from_table(file.read()), np.zeros(0, dtype=np.int64))
         yield from _batches(request, file)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(request.path, str(error)) from error

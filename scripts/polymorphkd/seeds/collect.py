@@ -10,9 +10,10 @@ import numpy as np
 from ase import Atoms
 
 from ..errors import InputError, StageError
-from ..frames import Frames, concatenate, from_atoms, read_frames
+from ..frames import Frames, concatenate, from_atoms
 from ..progress import logger
 from ..provenance import rng
+from ..readers import read_frames
 from ..settings import Settings
 from .md import snapshots
 from .prototypes import prototype, repeated

@@ -14,8 +14,9 @@ from ase.data import chemical_symbols
 from ase.units import GPa
 
 from ..errors import InputError
-from ..frames import Frames, read_frames
+from ..frames import Frames
 from ..progress import logger
+from ..readers import read_frames
 
 
 @dataclass(frozen=True)
