@@ -175,13 +175,13 @@ def test_auto_cutoff_lies_between_the_shells_of_fcc():
     images = [bulk("Al", "fcc", a, cubic=True) * (2, 2, 2) for a in (3.95, 4.05, 4.15)]
     for image in images:
         image.rattle(0.1, seed=1)
-    cutoff = auto_cutoff(from_atoms(images), Landscape())
+    cutoff = auto_cutoff(from_atoms(images))
     assert 4.05 / math.sqrt(2) * 1.08 < cutoff < 4.05 * 0.95
 
 
 def test_auto_cutoff_needs_a_bulk_frame():
     with pytest.raises(StageError, match="auto needs frames"):
-        auto_cutoff(from_atoms([Atoms("Al2", positions=[[0, 0, 0], [2, 0, 0]])]), Landscape())
+        auto_cutoff(from_atoms([Atoms("Al2", positions=[[0, 0, 0], [2, 0, 0]])]))
 
 
 def test_points_of_different_settings_are_never_compared(aluminium):

@@ -8,7 +8,7 @@ from ase.geometry import cell_to_cellpar
 
 from ..errors import ConfigError
 from ..frames import Frames
-from ..landscape.kernels import minimum_distances
+from ..landscape.local import minimum_distances
 from ..settings import Constraints
 
 

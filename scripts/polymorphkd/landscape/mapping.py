@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.signal import argrelmax, argrelmin
+from ase import Atoms
+from ase.data import atomic_numbers
 
 from ..errors import StageError
-from ..frames import Frames
+from ..frames import Frames, from_atoms
 from ..provenance import digest, read_json
 from ..settings import Landscape
-from .kernels import N_Y6, map_frames, pair_pass, wrap
-
-POINTS_PER_SIGMA = 4
-"""Spacing of the r grid is sigma / 4, which keeps sS within 1e-3 kB of the integral."""
+from .cutoff import auto_cutoff
+from .kernels import (
+    MIN_DISTANCE,
+    N_ISOLATED,
+    N_OUT,
+    N_OVERLAPPING,
+    Q6,
+    SS,
+    Recipe,
+    map_frame,
+    map_frames,
+    workspace,
+)
+from .local import local_entropies, local_symmetry, nearest_neighbours
+from .published import N_BINS, published_entropies
+from .radial import POINTS_PER_SIGMA, gaussian_taps, grid_of
+from .species import pair_resolved_entropies, subset
 
 POINT_COLUMNS = (
     "frame_id",
@@ -26,132 +41,251 @@ POINT_COLUMNS = (
     "n_atoms",
     "volume_per_atom",
     "n_isolated",
+    "n_overlapping",
     "min_distance",
     "note",
     "settings_digest",
 )
 
+NO_VOLUME = "no volume: not periodic in all directions"
+NO_SPECIES = "no atom of the chosen species"
+
+
+class Point(NamedTuple):
+    """Landscape point of one configuration.
+
+    sS in kB per atom (NaN where there is no volume); Q6; atoms without a neighbour; atoms
+    that share their place with another; smallest distance in Å (infinite beyond reach).
+    """
+
+    sS: float
+    Q6: float
+    n_isolated: int
+    n_overlapping: int
+    min_distance: float
+
 
 def settings_digest(settings: Landscape, cutoff: float) -> str:
     """Digest of all that defines a point: two points compare only if theirs are equal."""
-    return digest(
-        {
-            "definition": "equations",
-            "sigma": settings.sigma,
-            "rmax": settings.rmax,
-            "points_per_sigma": POINTS_PER_SIGMA,
-            "q6": settings.q6,
-            "cutoff": round(cutoff, 6),
-        }
+    grid = POINTS_PER_SIGMA if settings.definition == "equations" else f"{N_BINS} bins"
+    identity = {
+        "definition": settings.definition,
+        "sigma": settings.sigma,
+        "rmax": settings.rmax,
+        "grid": grid,
+        "q6": settings.q6,
+        "neighbours": settings.nearest or round(cutoff, 6),
+        "species": settings.species,
+        "density": settings.density,
+    }
+    return digest(identity)
+
+
+def _recipe(settings: Landscape, cutoff: float, entropy: bool = True) -> Recipe:
+    step, n_grid = grid_of(settings.sigma, settings.rmax)
+    direct = entropy and settings.definition == "equations" and settings.species != "pairs"
+    return Recipe(
+        cutoff=0.0 if settings.nearest else float(cutoff),
+        mean=settings.q6 == "mean",
+        density=settings.density or 0.0,
+        sigma=settings.sigma,
+        step=step,
+        n_grid=n_grid if direct else 0,
+        taps=gaussian_taps(settings.sigma, step),
     )
 
 
-def _grid(settings: Landscape) -> tuple[float, int]:
-    """Spacing and number of nodes of the r grid, which ends exactly at rmax."""
-    n_grid = round(settings.rmax * POINTS_PER_SIGMA / settings.sigma) + 1
-    return settings.rmax / (n_grid - 1), n_grid
+def _with_grid(recipe: Recipe, settings: Landscape) -> Recipe:
+    return recipe._replace(n_grid=grid_of(settings.sigma, settings.rmax)[1])
 
 
-def points(frames: Frames, settings: Landscape, cutoff: float | None = None) -> pd.DataFrame:
-    """Landscape point of every frame (METHOD: Steinhardt 1983; Piaggi & Parrinello 2017).
+def number_of_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _in_threads(frames: Frames, n_threads: int, one: Any) -> None:
+    """Call ``one(i, j)`` for runs of frames that hold about equally many atoms."""
+    n_parts = min(len(frames), 8 * n_threads) if n_threads > 1 else 1
+    targets = np.linspace(0, frames.offsets[-1], n_parts + 1)
+    edges = np.unique(np.searchsorted(frames.offsets, targets))
+    if len(edges) <= 2:
+        one(0, len(frames))
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(one, edges[:-1], edges[1:]))
+
+
+def _map(frames: Frames, settings: Landscape, cutoff: float, n_threads: int) -> np.ndarray:
+    """Kernel output of every frame, shape (n_frames, N_OUT); the kernels free the GIL."""
+    out = np.full((len(frames), N_OUT), np.nan)
+    recipe = _recipe(settings, cutoff)
+
+    def one(i: int, j: int) -> None:
+        offsets = frames.offsets[i : j + 1]
+        positions, cells = frames.positions, frames.cells[i:j]
+        map_frames(offsets, positions, cells, frames.pbc[i:j], recipe, out[i:j])
+        if settings.nearest:
+            nearest_neighbours(
+                offsets, positions, cells, frames.pbc[i:j], settings.nearest, recipe.mean, out[i:j]
+            )
+        if settings.species == "pairs":
+            pair_resolved_entropies(
+                offsets, positions, frames.numbers, cells, frames.pbc[i:j],
+                _with_grid(recipe, settings), out[i:j, SS],
+            )  # fmt: skip
+        if settings.definition == "published-code":
+            published_entropies(
+                offsets, positions, cells, frames.pbc[i:j], settings.sigma, settings.rmax,
+                out[i:j, SS],
+            )  # fmt: skip
+
+    _in_threads(frames, n_threads, one)
+    return out
+
+
+def points(
+    frames: Frames, settings: Landscape, cutoff: float | None = None, n_threads: int = 1
+) -> pd.DataFrame:
+    """Landscape point of every frame (Steinhardt 1983; Piaggi & Parrinello 2017).
 
     Parameters
     ----------
     frames : Frames
     settings : Landscape
-        sigma and rmax in Å; which Q6.
+        Definition, sigma and rmax in Å, which Q6, which species.
     cutoff : float, optional
         Neighbour cutoff of Q6 in Å; needed where ``settings.cutoff`` is ``auto``, so that
         all sets of one run are mapped with the same number.
+    n_threads : int
+        Threads that share the frames; the result does not depend on it.
 
     Returns
     -------
     DataFrame, one row per frame in order
-        frame_id; sS (kB per atom, missing with a ``note`` unless periodic in all
-        directions); Q6 (never NaN); n_atoms; volume_per_atom (Å^3); n_isolated (atoms
-        without neighbour); min_distance (Å, missing beyond reach); note; settings_digest.
+        frame_id; sS (kB per atom, missing with a ``note`` unless there is a volume); Q6
+        (never NaN); n_atoms; volume_per_atom (Å^3); n_isolated (atoms without neighbour);
+        n_overlapping (atoms that share their place with another); min_distance (Å, missing
+        beyond reach); note; settings_digest.
+
+    Raises
+    ------
+    StageError
+        ``cutoff: auto`` cannot be resolved, or a frame holds what is not finite.
     """
     if cutoff is None:
-        if settings.cutoff == "auto":
-            cutoff = auto_cutoff(frames, settings)
-        else:
-            cutoff = float(settings.cutoff)
-    step, n_grid = _grid(settings)
-    out = np.empty((len(frames), 4))
-    map_frames(
-        frames.offsets,
-        frames.positions,
-        frames.cells,
-        frames.pbc,
-        cutoff,
-        settings.sigma,
-        step,
-        n_grid,
-        settings.q6 == "mean",
-        out,
-    )
+        cutoff = auto_cutoff(frames) if settings.cutoff == "auto" else float(settings.cutoff)
+    _refuse_unusable(frames)
+    chosen = frames
+    if not isinstance(settings.species, str):
+        chosen = subset(frames, [atomic_numbers[symbol] for symbol in settings.species])
+    out = _map(chosen, settings, cutoff, n_threads)
     bulk = frames.pbc.all(axis=1)
-    n_atoms = frames.n_atoms
+    has_volume = bulk | (settings.density is not None)
+    empty = chosen.n_atoms == 0
+    out[empty, SS] = np.nan
+    note = np.where(empty, NO_SPECIES, np.where(has_volume, "", NO_VOLUME))
+    distance = out[:, MIN_DISTANCE]
     return pd.DataFrame(
         {
             "frame_id": frames.frame_ids(),
-            "sS": out[:, 0],
-            "Q6": out[:, 1],
-            "n_atoms": n_atoms,
-            "volume_per_atom": np.where(bulk, frames.volumes / n_atoms, np.nan),
-            "n_isolated": out[:, 2].astype(np.int64),
-            "min_distance": np.where(np.isfinite(out[:, 3]), out[:, 3], np.nan),
-            "note": np.where(bulk, "", "no volume: not periodic in all directions"),
+            "sS": out[:, SS],
+            "Q6": out[:, Q6],
+            "n_atoms": frames.n_atoms,
+            "volume_per_atom": np.where(bulk, frames.volumes / frames.n_atoms, np.nan),
+            "n_isolated": out[:, N_ISOLATED].astype(np.int64),
+            "n_overlapping": out[:, N_OVERLAPPING].astype(np.int64),
+            "min_distance": np.where(np.isfinite(distance), distance, np.nan),
+            "note": note,
             "settings_digest": settings_digest(settings, cutoff),
         }
     )
 
 
-def auto_cutoff(frames: Frames, settings: Landscape) -> float:
-    """First minimum after the first peak of the pooled g(r), in Å.
+def _refuse_unusable(frames: Frames) -> None:
+    """Kernels index by coordinates: what is not finite must not reach them."""
+    finite = np.isfinite(frames.cells).all(axis=(1, 2))
+    if not (finite.all() and np.isfinite(frames.positions).all()):
+        bad = [
+            i
+            for i in range(len(frames))
+            if not (finite[i] and np.isfinite(frames.positions[frames.atoms_of(i)]).all())
+        ]
+        raise StageError(
+            f"{len(bad)} frames hold positions or cells that are not finite (first: number "
+            f"{bad[0]} of the set)"
+        )
 
-    Distances are pooled in units of the cube root of the volume per atom, so that frames
-    of different density add up to one curve; the result is for the median density.
 
-    Raises
-    ------
-    StageError
-        No frame is periodic in all directions, or the curve has no such minimum.
+class Mapper:
+    """Map one configuration after another, at little more than the cost of the kernel.
+
+    Parameters
+    ----------
+    settings : Landscape
+        With a number as cutoff; species ``all`` and definition ``equations``.
+    entropy : bool
+        Whether sS is wanted at all; without it Q6 alone costs a fifth.
+
+    Examples
+    --------
+    >>> mapper = Mapper(Landscape(cutoff=3.6))
+    >>> point = mapper(atoms)
+    >>> point.sS, point.Q6
     """
-    bulk = np.flatnonzero(frames.pbc.all(axis=1))
-    if not len(bulk):
-        raise StageError(
-            "landscape.cutoff: auto needs frames that are periodic in all directions; "
-            "give the cutoff in Å"
+
+    def __init__(self, settings: Landscape, entropy: bool = True) -> None:
+        if settings.cutoff == "auto":
+            raise StageError("a Mapper needs landscape.cutoff as a number, in Å")
+        if settings.definition != "equations" or settings.species != "all":
+            raise StageError("a Mapper knows definition: equations with species: all; use points")
+        self.recipe = _recipe(settings, float(settings.cutoff), entropy)
+        self._out = np.empty(N_OUT)
+        self._space = workspace()
+
+    def __call__(self, atoms: Atoms) -> Point:
+        """Landscape point of one configuration; positions and cell must be finite."""
+        out = self._out
+        self._space = map_frame(
+            atoms.positions, atoms.cell.array, atoms.pbc, self.recipe, out, self._space
         )
-    lengths = np.cbrt(frames.volumes / frames.n_atoms)
-    sigma, step, n_grid = 0.06, 0.015, 150  # in units of the mean spacing; reach 2.2 of it
-    pooled = np.zeros(n_grid)
-    for i in bulk.tolist():
-        where = frames.atoms_of(i)
-        n = where.stop - where.start
-        cell = frames.cells[i] / lengths[i]
-        positions = wrap(frames.positions[where] / lengths[i], cell, frames.pbc[i])
-        weights = np.zeros(n_grid)
-        pair_pass(positions, cell, frames.pbc[i], 0.0, sigma, step, weights,
-                  np.zeros((n, N_Y6)), np.zeros(n, dtype=np.int64))  # fmt: skip
-        pooled += weights / n
-    r = np.arange(n_grid) * step
-    g = pooled[1:] / (4 * math.pi * r[1:] ** 2 * len(bulk))
-    peaks = [k for k in argrelmax(g)[0] if g[k] > 1]
-    minima = argrelmin(g)[0]
-    after = [k for k in minima if peaks and k > peaks[0]]
-    if not after:
-        raise StageError(
-            "landscape.cutoff: auto found no minimum after the first peak of g(r); "
-            "give the cutoff in Å"
-        )
-    return round(float(r[1:][after[0]] * np.median(lengths[bulk])), 3)
+        sS, q6, isolated, overlaps, distance = out.tolist()
+        return Point(sS, q6, int(isolated), int(overlaps), distance)
+
+
+def per_atom(atoms: Atoms, settings: Landscape) -> pd.DataFrame:
+    """Local order of every atom of one configuration.
+
+    Parameters
+    ----------
+    atoms : Atoms
+    settings : Landscape
+        With a number as cutoff, or nearest neighbours; definition and species are not used.
+
+    Returns
+    -------
+    DataFrame, one row per atom in order
+        q6 : norm of the atom's own q_6m (Eq. 3; 0 without a neighbour)
+        n_neighbours
+        sS : Eq. 6 with the g(r) around this atom alone, kB (missing without a volume); its
+            mean over the atoms is not the sS of the frame, which averages g(r) first.
+    """
+    if settings.cutoff == "auto" and not settings.nearest:
+        raise StageError("per-atom output needs landscape.cutoff as a number, in Å")
+    frames = from_atoms([atoms])
+    _refuse_unusable(frames)
+    cutoff = 0.0 if settings.cutoff == "auto" else float(settings.cutoff)
+    q6, n_neighbours = local_symmetry(
+        frames.positions, frames.cells[0], frames.pbc[0], cutoff, settings.nearest or 0
+    )
+    recipe = _with_grid(_recipe(settings, cutoff), settings)
+    entropy = local_entropies(frames.positions, frames.cells[0], frames.pbc[0], recipe)
+    return pd.DataFrame({"q6": q6, "n_neighbours": n_neighbours, "sS": entropy})
 
 
 def resolve(frames: Frames, settings: Landscape) -> dict[str, Any]:
     """Settings of one run with the cutoff as a number, and their digest, as plain data."""
-    cutoff = auto_cutoff(frames, settings) if settings.cutoff == "auto" else settings.cutoff
+    cutoff = auto_cutoff(frames) if settings.cutoff == "auto" else settings.cutoff
     values = settings.model_dump(mode="json") | {"cutoff": cutoff}
     return {**values, "digest": settings_digest(settings, float(cutoff))}
 

@@ -1,0 +1,239 @@
+"""Steinhardt Q6: bonds, and the norm of their spherical harmonics (Eqs. 1 to 5).
+
+Y_6m is even, so one bond serves both of its ends: q_6m averaged over the atoms is the sum
+over bonds of (1/Nb(i) + 1/Nb(j)) Y_6m / N.  Bonds are collected first, which gives Nb, and
+then run through the thirteen polynomials together; there is no trigonometry.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, uint64
+
+from .images import FAST, Neighbourhood, gather
+
+N_Y6 = 13
+"""Real components of q_6m: m = 0, then real and imaginary parts of m = 1 to 6."""
+
+ATOMS_PER_CELL = 4.0
+"""Group size of the bond pass, where the reach is short (measured optimum)."""
+
+OVERLAP = 1e-6
+"""Atoms closer than this (Å) share one place: their bond has no direction."""
+
+# Orthonormal Y_6m without the Condon-Shortley sign, which drops out of Q6.
+_C0 = math.sqrt(13 / math.pi) / 32
+_C1 = math.sqrt(273 / (2 * math.pi)) / 16
+_C2 = math.sqrt(1365 / math.pi) / 64
+_C3 = math.sqrt(1365 / math.pi) / 32
+_C4 = 3 * math.sqrt(91 / (2 * math.pi)) / 32
+_C5 = 3 * math.sqrt(1001 / math.pi) / 32
+_C6 = math.sqrt(3003 / math.pi) / 64
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def y6(x, y, z, squared):  # type: ignore[no-untyped-def]
+    """The 13 components of Y_6m of the direction (x, y, z), as polynomials over r^6."""
+    inverse = 1 / squared
+    z2 = z * z * inverse
+    scale = math.sqrt(inverse)
+    x, y, z = x * scale, y * scale, z * scale
+    c2, s2 = x * x - y * y, 2 * x * y  # real and imaginary part of (x + iy)^m
+    c3, s3 = c2 * x - s2 * y, c2 * y + s2 * x
+    c4, s4 = c2 * c2 - s2 * s2, 2 * c2 * s2
+    c5, s5 = c4 * x - s4 * y, c4 * y + s4 * x
+    c6, s6 = c3 * c3 - s3 * s3, 2 * c3 * s3
+    f0 = _C0 * (((231 * z2 - 315) * z2 + 105) * z2 - 5)
+    f1 = _C1 * z * ((33 * z2 - 30) * z2 + 5)
+    f2 = _C2 * ((33 * z2 - 18) * z2 + 1)
+    f3 = _C3 * z * (11 * z2 - 3)
+    f4 = _C4 * (11 * z2 - 1)
+    f5 = _C5 * z
+    return (
+        f0, f1 * x, f1 * y, f2 * c2, f2 * s2, f3 * c3, f3 * s3,
+        f4 * c4, f4 * s4, f5 * c5, f5 * s5, _C6 * c6, _C6 * s6,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def norm_q6(q: np.ndarray) -> float:
+    """Steinhardt norm sqrt(4 pi / 13 sum_m |q_6m|^2) of 13 real components (Eq. 3)."""
+    total = q[0] * q[0]
+    for k in range(1, N_Y6):
+        total += 2 * q[k] * q[k]  # m and -m
+    return math.sqrt(4 * math.pi / N_Y6 * total)
+
+
+class Bonds(NamedTuple):
+    """Buffer of bonds: the two atoms, the vector between them in Å, scratch for a weight."""
+
+    i: np.ndarray
+    j: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+    weight: np.ndarray
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bond_buffer(
+    capacity: int, real: np.ndarray, integer: np.ndarray
+) -> tuple[Bonds, np.ndarray, np.ndarray]:
+    """Bonds for `capacity` entries in a workspace, which grows where it is too small."""
+    if real.shape[0] < 4 * capacity:
+        real = np.empty(5 * capacity)
+    if integer.shape[0] < 2 * capacity:
+        integer = np.empty((5 * capacity) // 2, dtype=np.int64)
+    bonds = Bonds(
+        integer[:capacity], integer[capacity : 2 * capacity], real[:capacity],
+        real[capacity : 2 * capacity], real[2 * capacity : 3 * capacity],
+        real[3 * capacity : 4 * capacity],
+    )  # fmt: skip
+    return bonds, real, integer
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
+    """Candidates from `start` on that are closer to candidate `k` than sqrt(limit)."""
+    x, y, z, _ = found.candidates
+    squared, index = found.squared, found.index
+    x0, y0, z0 = x[k], y[k], z[k]
+    count = uint64(0)
+    for p in range(uint64(start), uint64(m)):
+        dx, dy, dz = x[p] - x0, y[p] - y0, z[p] - z0
+        d2 = dx * dx + dy * dy + dz * dz
+        squared[count] = d2
+        index[count] = p
+        count += uint64(d2 < limit)
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_bonds(bonds: Bonds, n: int, sums: np.ndarray) -> None:
+    """Add the Y_6m of `n` bonds to the sums of both atoms; `sums` has shape (n_atoms, 13)."""
+    for b in range(n):
+        x, y, z = bonds.x[b], bonds.y[b], bonds.z[b]
+        i, j = bonds.i[b], bonds.j[b]
+        terms = y6(x, y, z, x * x + y * y + z * z)
+        for k in range(N_Y6):
+            sums[i, k] += terms[k]
+            sums[j, k] += terms[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def collect_bonds(
+    found: Neighbourhood, cutoff: float, bonds: Bonds, n_bonds: np.ndarray, sums: np.ndarray
+) -> tuple[int, float, np.ndarray]:
+    """Bonds of a frame into `bonds`, their number per atom into `n_bonds`.
+
+    Where the buffer is full, its bonds are added up in `sums` (made here if it is empty)
+    and it starts anew.  Atoms that share one place (`OVERLAP`) are no bond.
+
+    Returns
+    -------
+    n : int
+        Bonds in the buffer.
+    nearest : float
+        Smallest squared distance below the cutoff, Å^2; infinite if there is none.
+    sums : ndarray, shape (n_atoms, 13), or empty if all bonds are in the buffer
+    """
+    x, y, z, owner = found.candidates
+    limit, tiny = cutoff * cutoff, OVERLAP * OVERLAP
+    nearest = math.inf
+    one = uint64(1)
+    b = uint64(0)
+    for g in range(found.groups.shape[0]):
+        m = gather(found, g, True)
+        for k in range(uint64(found.groups[g, 1] - found.groups[g, 0])):
+            count = uint64(closer(found, k, k + one, m, limit))
+            if b + count > uint64(bonds.i.shape[0]):
+                if sums.shape[0] == 0:
+                    sums = np.zeros((n_bonds.shape[0], N_Y6))
+                add_bonds(bonds, b, sums)
+                b = uint64(0)
+            i = owner[k]
+            for c in range(count):
+                p = uint64(found.index[c])
+                nearest = min(nearest, found.squared[c])
+                if found.squared[c] <= tiny:
+                    continue
+                j = owner[p]
+                bonds.i[b], bonds.j[b] = i, j
+                bonds.x[b], bonds.y[b], bonds.z[b] = x[p] - x[k], y[p] - y[k], z[p] - z[k]
+                n_bonds[uint64(i)] += 1
+                n_bonds[uint64(j)] += 1
+                b += one
+    return b, nearest, sums
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def _weighted(x: np.ndarray, y: np.ndarray, z: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
+    """Sums over bonds of w Y_6m into `out` (13); one loop that compilers vectorise."""
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = a10 = a11 = a12 = 0.0
+    for b in range(x.shape[0]):
+        t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12 = y6(
+            x[b], y[b], z[b], x[b] * x[b] + y[b] * y[b] + z[b] * z[b]
+        )
+        a0 += w[b] * t0
+        a1 += w[b] * t1
+        a2 += w[b] * t2
+        a3 += w[b] * t3
+        a4 += w[b] * t4
+        a5 += w[b] * t5
+        a6 += w[b] * t6
+        a7 += w[b] * t7
+        a8 += w[b] * t8
+        a9 += w[b] * t9
+        a10 += w[b] * t10
+        a11 += w[b] * t11
+        a12 += w[b] * t12
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6] = a0, a1, a2, a3, a4, a5, a6
+    out[7], out[8], out[9], out[10], out[11], out[12] = a7, a8, a9, a10, a11, a12
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def averaged_q6(bonds: Bonds, n: int, n_bonds: np.ndarray) -> float:
+    """Q6 of the atom-averaged q_6m (Eqs. 1 to 5) from all `n` bonds of a frame."""
+    n_atoms = n_bonds.shape[0]
+    for b in range(uint64(n)):
+        ni, nj = n_bonds[uint64(bonds.i[b])], n_bonds[uint64(bonds.j[b])]
+        bonds.weight[b] = (ni + nj) / (ni * nj)
+    total = np.empty(N_Y6)
+    _weighted(bonds.x[:n], bonds.y[:n], bonds.z[:n], bonds.weight[:n], total)
+    return norm_q6(total) / n_atoms
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def q6_of_sums(sums: np.ndarray, n_bonds: np.ndarray, mean: bool) -> float:
+    """Q6 from the sums per atom: norm of the averaged q_6m, or mean of the local norms.
+
+    An atom without a bond contributes q = 0 and stays in N.
+    """
+    n_atoms = sums.shape[0]
+    average, one = np.zeros(N_Y6), np.empty(N_Y6)
+    local = 0.0
+    for i in range(n_atoms):
+        if n_bonds[i] == 0:
+            continue
+        for k in range(N_Y6):
+            one[k] = sums[i, k] / n_bonds[i]
+            average[k] += one[k] / n_atoms
+        if mean:
+            local += norm_q6(one) / n_atoms
+    return local if mean else norm_q6(average)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def overlapping(found: Neighbourhood, n_atoms: int) -> int:
+    """Number of atoms that share their place with another atom or image (rare: a bad frame)."""
+    marked = np.zeros(n_atoms, dtype=np.bool_)
+    for g in range(found.groups.shape[0]):
+        m = gather(found, g, True)
+        for k in range(found.groups[g, 1] - found.groups[g, 0]):
+            for c in range(closer(found, k, k + 1, m, OVERLAP * OVERLAP)):
+                marked[found.candidates.owner[k]] = True
+                marked[found.candidates.owner[found.index[c]]] = True
+    return np.sum(marked)

@@ -1,0 +1,218 @@
+"""Order around each atom: local q6 and sS, k nearest neighbours, smallest distances.
+
+Here every pair is met from both of its ends (``half=False``), so that an atom's whole
+neighbourhood is at hand at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .bonds import N_Y6, OVERLAP, closer, norm_q6, q6_of_sums, y6
+from .images import Neighbourhood, complete_cell, gather, inverse, neighbourhood
+from .kernels import (
+    MIN_DISTANCE,
+    N_ISOLATED,
+    N_OVERLAPPING,
+    Q6,
+    Recipe,
+    Workspace,
+    number_of_bins,
+    radial_reach,
+    workspace,
+)
+from .radial import add_moments, entropy_integral, pair_density, squared_distances, to_bins
+
+FEW = 5.0
+"""Group size: between those of the bond pass and the radial pass."""
+
+MAX_GROWTHS = 60
+"""How often the reach may grow by a quarter until every atom has its neighbours."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _around(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float, space: Workspace
+) -> tuple[Neighbourhood, Workspace]:
+    """Neighbourhood with every pair from both ends."""
+    whole, inv = np.empty((3, 3)), np.empty((3, 3))
+    complete_cell(cell, pbc, whole)
+    inverse(whole, inv)
+    found, real, integer = neighbourhood(
+        positions, whole, inv, pbc, reach, FEW, False, space.real, space.integer
+    )
+    return found, Workspace(real, integer, space.bond_real, space.bond_integer)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _neighbours(found: Neighbourhood, k: int, m: int, nearest: int) -> tuple[int, int]:
+    """Neighbours of candidate `k` to the front of ``found.index``, the nearest first.
+
+    Returns their number (at most `nearest`, where that is not 0) and that of the atoms on
+    the same place, which are none.
+    """
+    squared, index = found.squared, found.index
+    kept = overlaps = 0
+    for c in range(closer(found, k, 0, m, found.reach**2)):
+        if index[c] == k:
+            continue
+        if squared[c] <= OVERLAP * OVERLAP:
+            overlaps += 1
+            continue
+        squared[kept], index[kept] = squared[c], index[c]
+        kept += 1
+    wanted = min(nearest, kept) if nearest else kept
+    for a in range(wanted if nearest else 0):  # partial selection sort: few of few dozen
+        best = a
+        for b in range(a + 1, kept):
+            if squared[b] < squared[best]:
+                best = b
+        squared[a], squared[best] = squared[best], squared[a]
+        index[a], index[best] = index[best], index[a]
+    return wanted, overlaps
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sums(
+    found: Neighbourhood, nearest: int, sums: np.ndarray, n_bonds: np.ndarray
+) -> tuple[int, int, float]:
+    """Y_6m sums of each atom's own neighbours.
+
+    Returns the smallest number of neighbours, the number of overlapping atoms and the
+    smallest squared distance.
+    """
+    x, y, z, owner = found.candidates
+    fewest, overlapping, smallest = np.int64(2**60), 0, math.inf
+    for g in range(found.groups.shape[0]):
+        m = gather(found, g, True)
+        for k in range(found.groups[g, 1] - found.groups[g, 0]):
+            i = owner[k]
+            n_bonds[i], overlaps = _neighbours(found, k, m, nearest)
+            fewest = min(fewest, n_bonds[i])
+            if overlaps:
+                overlapping += 1
+                smallest = 0.0
+            for c in range(n_bonds[i]):
+                p = found.index[c]
+                smallest = min(smallest, found.squared[c])
+                terms = y6(x[p] - x[k], y[p] - y[k], z[p] - z[k], found.squared[c])
+                for q in range(N_Y6):
+                    sums[i, q] += terms[q]
+    return fewest, overlapping, smallest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearest_sums(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, nearest: int, sums: np.ndarray,
+    n_bonds: np.ndarray, space: Workspace,
+) -> tuple[int, float, Workspace]:  # fmt: skip
+    """:func:`_sums` of the nearest neighbours: the reach grows until all atoms have them."""
+    n = positions.shape[0]
+    open_ = not (pbc[0] or pbc[1] or pbc[2])
+    wanted = min(nearest, n - 1) if open_ else nearest
+    reach = 2.0 + 0.2 * nearest
+    overlapping, smallest = 0, math.inf
+    for _ in range(MAX_GROWTHS):
+        sums[:] = 0.0
+        found, space = _around(positions, cell, pbc, reach, space)
+        fewest, overlapping, smallest = _sums(found, nearest, sums, n_bonds)
+        if fewest >= wanted:
+            break
+        reach *= 1.25
+    return overlapping, smallest, space
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def nearest_neighbours(
+    offsets: np.ndarray, positions: np.ndarray, cells: np.ndarray, pbc: np.ndarray, nearest: int,
+    mean: bool, out: np.ndarray,
+) -> None:  # fmt: skip
+    """Q6 of each atom's `nearest` neighbours for every frame into `out` (n_frames, N_OUT)."""
+    space = workspace()
+    for f in range(offsets.shape[0] - 1):
+        n = offsets[f + 1] - offsets[f]
+        sums, n_bonds = np.zeros((n, N_Y6)), np.zeros(n, dtype=np.int64)
+        if n == 0:
+            continue
+        overlapping, smallest, space = _nearest_sums(
+            positions[offsets[f] : offsets[f + 1]], cells[f], pbc[f], nearest, sums, n_bonds, space
+        )
+        out[f, Q6] = q6_of_sums(sums, n_bonds, mean)
+        out[f, N_ISOLATED] = np.sum(n_bonds == 0)
+        out[f, N_OVERLAPPING] = overlapping
+        out[f, MIN_DISTANCE] = math.sqrt(smallest)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def local_symmetry(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, nearest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """q6 and number of neighbours of each atom, shape (n,) each.
+
+    Neighbours are the atoms closer than `cutoff` (Å), or the `nearest` ones if that is not 0.
+    """
+    n = positions.shape[0]
+    sums, n_bonds = np.zeros((n, N_Y6)), np.zeros(n, dtype=np.int64)
+    space = workspace()
+    if nearest:
+        _nearest_sums(positions, cell, pbc, nearest, sums, n_bonds, space)
+    else:
+        found, space = _around(positions, cell, pbc, cutoff, space)
+        _sums(found, 0, sums, n_bonds)
+    q6 = np.zeros(n)
+    for i in range(n):
+        q6[i] = norm_q6(sums[i] / max(n_bonds[i], 1))
+    return q6, n_bonds
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def local_entropies(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe
+) -> np.ndarray:
+    """Eq. 6 with the g(r) around each atom, kB, shape (n,); NaN without a volume."""
+    n = positions.shape[0]
+    result = np.full(n, math.nan)
+    whole = np.empty((3, 3))
+    complete_cell(cell, pbc, whole)
+    volume = abs(inverse(whole, np.empty((3, 3))))
+    if not (pbc[0] and pbc[1] and pbc[2]):
+        if recipe.density == 0:
+            return result
+        volume = n / recipe.density
+    found, _ = _around(positions, cell, pbc, radial_reach(recipe), workspace())
+    moments = np.empty((number_of_bins(recipe), 4))
+    pairs = np.empty(recipe.n_grid)
+    for g in range(found.groups.shape[0]):
+        m = gather(found, g, True)
+        for k in range(found.groups[g, 1] - found.groups[g, 0]):
+            count = squared_distances(found, k, 0, m, found.reach**2)
+            squared, index = found.squared[:count], found.index[:count]
+            to_bins(squared, index, 1 / recipe.step)
+            moments[:] = 0.0
+            add_moments(squared, index, count, moments)
+            moments[0, 0] -= 1.0  # the atom itself
+            pair_density(moments, recipe.taps, recipe.n_grid, pairs)
+            pairs *= 0.5  # of both orders of a pair only the one that starts here
+            result[found.candidates.owner[k]] = entropy_integral(pairs, recipe.step, 1, n, volume)
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def minimum_distances(
+    positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float,
+    out: np.ndarray,
+) -> None:  # fmt: skip
+    """Smallest distance of each pair of kinds within `reach` into `out` (n_kinds, n_kinds)."""
+    out[:] = math.inf
+    found, _ = _around(positions, cell, pbc, reach, workspace())
+    owner, index = found.candidates.owner, found.index
+    for g in range(found.groups.shape[0]):
+        m = gather(found, g, True)
+        for k in range(found.groups[g, 1] - found.groups[g, 0]):
+            for c in range(closer(found, k, 0, m, reach * reach)):
+                if index[c] != k:
+                    a, b = kinds[owner[k]], kinds[owner[index[c]]]
+                    out[a, b] = min(out[a, b], math.sqrt(found.squared[c]))
