@@ -15,6 +15,10 @@ FLAT = 1e-6
 """Periodic cell vectors whose normalised volume is below this span no cell."""
 
 
+SHORTEST = 1e-3
+"""Cell vectors below this length (Å) are none."""
+
+
 @dataclass(frozen=True)
 class Broken:
     """A frame that cannot be used: its file, its index in the file from 0, and why."""
@@ -110,7 +114,10 @@ def screened(
     """
     reasons: dict[int, str] = {}
     for i in np.flatnonzero(flat_cells(frames.cells, frames.pbc)).tolist():
-        reasons[i] = "the cell is singular along a periodic direction"
+        reasons[i] = "the cell is singular along its periodic directions"
+    lengths = np.linalg.norm(frames.cells, axis=2)
+    for i in np.flatnonzero((frames.pbc & (lengths < SHORTEST)).any(axis=1)).tolist():
+        reasons[i] = "periodic, but a cell vector is missing"
     sizes = frames.n_atoms
     owner = None
     checks = (
@@ -137,7 +144,7 @@ def screened(
 
 
 def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Whether the periodic cell vectors of a frame are absent or lie in a plane or line.
+    """Whether the periodic cell vectors of a frame lie in a plane or on a line, or are zero.
 
     Parameters
     ----------
@@ -148,11 +155,10 @@ def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (n_frames,), bool
     """
-    lengths = np.linalg.norm(cells, axis=2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        units = np.where(pbc[:, :, None], cells / lengths[:, :, None], 0.0)
+    lengths = np.linalg.norm(cells, axis=2, keepdims=True)
+    units = np.zeros_like(cells)
+    np.divide(cells, lengths, out=units, where=pbc[:, :, None] & (lengths > 0))
     gram = units @ units.transpose(0, 2, 1)
-    gram[:, np.arange(3), np.arange(3)] = 1.0  # open directions do not count
-    absent = (pbc & ~(lengths > FLAT)).any(axis=1)
+    gram[:, np.arange(3), np.arange(3)] += ~pbc  # open directions do not count
     # The determinant of the Gram matrix is the squared volume that the unit vectors span.
-    return absent | ~(np.linalg.det(np.where(np.isfinite(gram), gram, 0.0)) > FLAT**2)
+    return ~(np.linalg.det(np.nan_to_num(gram)) > FLAT**2)

@@ -8,6 +8,7 @@ the origin of the box is dropped.  Two things differ: a dump holds no energy, wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,7 +34,7 @@ from .text import (
     skip_rows,
 )
 
-START = b"ITEM: TIMESTEP"
+START = re.compile(rb"^ITEM: (?:TIME|UNITS)", re.MULTILINE)  # TIME or TIMESTEP
 AXES = ("x", "y", "z")
 
 
@@ -194,7 +195,7 @@ class Dump:
         following = self.gathered.rows(
             self.window, header.rows, n_atoms, columns.kinds, columns.slots
         )
-        if not self.window.headed(following):
+        if self.gathered.surplus(self.window, following, n_atoms, columns.kinds, columns.slots):
             raise Bad(f"more lines of atoms than the {n_atoms} of the header", following)
         cell = box[0] * self._unit("distance", header.rows)
         forced = columns.forced and self.labels
@@ -232,14 +233,10 @@ class Dump:
             values[:, FORCE : FORCE + 3] *= self._unit("force", resume)
 
     def search(self, start: int) -> int:
-        """See :class:`text.Format`: the next line ``ITEM: TIMESTEP``."""
-        data = self.window.data
-        while True:
-            found = data.find(START, start)
-            if found < 0:
-                if self.window.ended:
-                    raise EndOfFile
-                raise NeedMore(max(start, len(data) - len(START)))
-            if found == 0 or found == start or data[found - 1 : found] == b"\n":
-                return found
-            start = found + 1
+        """See :class:`text.Format`: the next of the sections that begin a frame."""
+        found = START.search(self.window.data, start)
+        if found:
+            return found.start()
+        if self.window.ended:
+            raise EndOfFile
+        raise NeedMore(max(start, self.window.data.rfind(b"\n") + 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pyarrow as pa
-from ase.io.formats import UnknownFileTypeError, filetype
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from ..errors import InputError
 
@@ -67,7 +67,10 @@ def format_of(path: Path) -> str:
             return "xyz"
         if path.suffix == ".zst":
             return "ase"  # ASE looks at the decompressed copy
-        return "xyz" if filetype(str(path)) in ("xyz", "extxyz") else "ase"
+        name = filetype(str(path))
+        if name not in ioformats:  # ASE falls back on the suffix, whatever it is
+            raise UnknownFileTypeError(f"unknown format {name!r}")
+        return "xyz" if name in ("xyz", "extxyz") else "ase"
     except UnknownFileTypeError as error:
         raise unreadable(path, str(error)) from error
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:

@@ -150,7 +150,10 @@ class Gathered:
             if position != -2:
                 break
             self.odd = np.zeros((4 * len(self.odd), 4), dtype=np.int64)
+        short = n_read < n_rows and position >= 0
         for row, column, first, last in self.odd[:n_odd].tolist():
+            if short and row == n_read:
+                break  # that line is no atom at all
             token = window.data[first:last]
             try:
                 self._convert(row, int(kinds[column]), int(slots[column]), token)
@@ -161,16 +164,31 @@ class Gathered:
                 raise Bad(f"atom {row}: {text!r} is {said}", start) from None
         if n_read == n_rows:
             return position
-        if position >= 0:
+        if short:
             raise Bad(
-                f"atom {n_read}: the line has fewer than {len(kinds)} columns "
-                f"(of {n_rows} atoms in the header)",
+                f"{n_read} of {n_rows} atoms are followed by a line with fewer than "
+                f"{len(kinds)} columns",
                 start,
             )
         if window.ended:
             text = window.failure or f"the file ends after {n_read} of {n_rows} atoms"
             raise Bad(text, len(window.data))
         raise NeedMore
+
+    def surplus(
+        self, window: Window, following: int, n_rows: int, kinds: np.ndarray, slots: np.ndarray
+    ) -> bool:
+        """Whether one more atom stands at `following`, after the `n_rows` read last."""
+        if window.headed(following):
+            return False
+        self.offsets.append(self.n_atoms + n_rows)  # those rows stay
+        try:
+            self.rows(window, following, 1, kinds, slots)
+        except Bad:
+            return False
+        finally:
+            self.offsets.pop()
+        return True
 
     def _convert(self, row: int, kind: int, slot: int, token: bytes) -> None:
         """Take a token that the kernel left to Python."""

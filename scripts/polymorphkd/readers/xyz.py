@@ -16,7 +16,7 @@ from ase.io.extxyz import _read_xyz_frame
 from ..frames import from_atoms, meta_of
 from .ase_formats import promote_calculator, reason_of
 from .chunks import Chunk, Request
-from .comment import Columns, Header, NotPlain, header_of
+from .comment import Header, NotPlain, header_of
 from .kernels import header_like
 from .text import FORCE, POSITION, Bad, EndOfFile, Gathered, NeedMore, Window, read_text, skip_rows
 
@@ -64,11 +64,13 @@ class Xyz:
             following = self.gathered.rows(
                 self.window, rows, n_atoms, header.columns.kinds, header.columns.slots
             )
-            if not self.window.headed(following):
-                n_vectors = self._vectors(following)
-                if n_vectors:
-                    return self._by_ase(start, index, n_atoms, n_vectors)
-                self._refuse_surplus(following, n_atoms, header.columns)
+            n_vectors = self._vectors(following)
+            if n_vectors:
+                return self._by_ase(start, index, n_atoms, n_vectors)
+            if self.gathered.surplus(
+                self.window, following, n_atoms, header.columns.kinds, header.columns.slots
+            ):
+                raise Bad(f"more lines of atoms than the {n_atoms} of the header", following)
         except NotPlain:
             return self._by_ase(start, index, n_atoms, 0)
         except Bad as bad:
@@ -99,18 +101,6 @@ class Xyz:
         """
         following = skip_rows(self.window, rows, n_atoms)
         return resume if following < 0 else following
-
-    def _refuse_surplus(self, following: int, n_atoms: int, columns: Columns) -> None:
-        """The frame is broken if one more line of atoms follows; another line may follow."""
-        first = self.gathered.offsets[-1]
-        self.gathered.offsets[-1] += n_atoms  # the rows just read stay
-        try:
-            self.gathered.rows(self.window, following, 1, columns.kinds, columns.slots)
-        except Bad:
-            return
-        finally:
-            self.gathered.offsets[-1] = first
-        raise Bad(f"more lines of atoms than the {n_atoms} of the header", following)
 
     def _vectors(self, start: int) -> int:
         """Number of lines ``VEC1`` to ``VEC3``, by which ADF gives a cell."""

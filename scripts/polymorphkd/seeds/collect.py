@@ -59,7 +59,9 @@ def read_user_seeds(patterns: Sequence[str], elements: Sequence[str]) -> Frames:
 
 
 def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
-    """Refuse frames with foreign elements, singular cells or overlapping atoms.
+    """Refuse frames with foreign elements, tiny cells or overlapping atoms.
+
+    Positions and cells that are no numbers or span nothing do not come out of a reader.
 
     Raises
     ------
@@ -74,10 +76,6 @@ def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
                 f"{where}: frame {i}: element {', '.join(foreign)} is not among the elements "
                 f"of this material ({', '.join(elements)})"
             )
-        if not np.all(np.isfinite(atoms.positions)):
-            raise InputError(f"{where}: frame {i}: a position is not a finite number")
-        if atoms.pbc.any() and np.any(atoms.cell.lengths()[atoms.pbc] < 1e-3):
-            raise InputError(f"{where}: frame {i}: periodic, but a cell vector is missing")
         if atoms.pbc.all() and atoms.get_volume() / len(atoms) < 0.5:
             raise InputError(
                 f"{where}: frame {i}: volume {atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; "
