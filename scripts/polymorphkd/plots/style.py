@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def landscape_labels(axes: Axes, short: bool = False) -> None:
     axes.set_xlabel(
         "sS (kB per atom)"
         if short
-        else "pair entropy sS (kB per atom): ordered to the left, disordered to the right"
+        else "←  ordered    pair entropy sS (kB per atom)    disordered  →"
     )
     axes.set_ylabel("Q6" if short else "bond order Q6")
 
@@ -132,6 +133,13 @@ def plain_log(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
+
+
+def plain_colour_ticks(low: float, high: float) -> list[float]:
+    """Numbers such as 0.02, 0.05, 0.1 between two ends of a logarithmic scale."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [m * 10.0**k for k in decades for m in (1, 2, 5)]
+    return [float(f"{t:.1g}") for t in ticks if low <= t <= high]
 
 
 def as_uri(fig: Figure) -> str:
