@@ -33,7 +33,7 @@ _SYMBOLS = _symbol_table()
 @njit(cache=True, nogil=True)
 def _blank(byte: int) -> bool:
     """Whether a byte separates tokens within a line, as ``str.split`` has it."""
-    return byte == 32 or byte == 9 or (11 <= byte <= 13) or (28 <= byte <= 31)
+    return byte <= 32 and (byte == 32 or byte == 9 or (11 <= byte <= 13) or (28 <= byte <= 31))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -69,24 +69,32 @@ def _real(data: np.ndarray, start: int) -> tuple[float, int, bool]:
         i += 1
     mantissa = np.uint64(0)
     ten = np.uint64(10)
-    n_digits = 0  # significant ones
     n_decimals = 0
-    n_seen = 0
-    point = False
+    first = i
     while True:
-        byte = data[i]
-        if _ZERO <= byte <= _NINE:
-            mantissa = mantissa * ten + np.uint64(byte - _ZERO)
-            if mantissa != 0:
-                n_digits += 1
-            n_decimals += point
-            n_seen += 1
-        elif byte == 46 and not point:
-            point = True
-        else:
+        digit = np.uint8(data[i] - np.uint8(48))
+        if digit > 9:
             break
+        mantissa = mantissa * ten + np.uint64(digit)
         i += 1
-    sure = n_seen > 0 and n_digits <= 19
+    n_seen = i - first
+    if data[i] == 46:
+        i += 1
+        first = i
+        while True:
+            digit = np.uint8(data[i] - np.uint8(48))
+            if digit > 9:
+                break
+            mantissa = mantissa * ten + np.uint64(digit)
+            i += 1
+        n_decimals = i - first
+        n_seen += n_decimals
+    if n_seen > 19:
+        first = start
+        while data[first] == 43 or data[first] == 45 or data[first] == 46 or data[first] == _ZERO:
+            n_seen -= data[first] == _ZERO  # leading zeros are not significant
+            first += 1
+    sure = 0 < n_seen <= 19
     exponent = 0
     if sure and (data[i] == 69 or data[i] == 101):
         i += 1
@@ -126,7 +134,7 @@ def parse_rows(
     Parameters
     ----------
     data : ndarray, uint8
-        Bytes; only lines that end with a newline are read.
+        Bytes that end with a newline (or none), which stops every loop over a line.
     start : int
         Position of the first line.
     n_rows : int
@@ -153,11 +161,11 @@ def parse_rows(
     n_odd = 0
     for row in range(n_rows):
         line = i
+        if i >= end:
+            return row, -1, n_odd
         for column in range(kinds.shape[0]):
-            while i < end and _blank(data[i]):
+            while _blank(data[i]):
                 i += 1
-            if i >= end:
-                return row, -1, n_odd
             if data[i] == _NEWLINE:
                 return row, line, n_odd
             token = i
@@ -165,7 +173,6 @@ def parse_rows(
             sure = True
             real = 0.0
             number = -1
-            # A buffer that ends with a newline stops every loop over the bytes of a token.
             if kind == REAL:
                 real, i, sure = _real(data, i)
             elif kind in (NUMBER, INTEGER):
@@ -203,10 +210,8 @@ def parse_rows(
             elif kind in (NUMBER, SYMBOL):
                 numbers[first + row] = number
             i = finish
-        while i < end and data[i] != _NEWLINE:
+        while data[i] != _NEWLINE:
             i += 1
-        if i >= end:
-            return row, -1, n_odd
         i += 1
     return n_rows, i, n_odd
 
@@ -240,8 +245,6 @@ def skip_lines(data: np.ndarray, start: int, n_lines: int) -> tuple[int, int]:
         or the bytes end.
     """
     end = data.shape[0]
-    while end > start and data[end - 1] != _NEWLINE:
-        end -= 1
     i = start
     for line in range(n_lines):
         if i >= end or header_like(data, i):

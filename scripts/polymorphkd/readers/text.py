@@ -140,8 +140,8 @@ class Gathered:
         NeedMore
             The window ends.
         """
-        # An absurd number of atoms must not ask for memory: a row has two bytes at least.
-        self.reserve(min(n_rows, (len(window.view) - start) // 2 + 1))
+        # An absurd number of atoms must not ask for memory: a column takes two bytes at least.
+        self.reserve(min(n_rows, (len(window.view) - start) // (2 * len(kinds)) + 1))
         while True:
             n_read, position, n_odd = parse_rows(
                 window.view, start, n_rows, kinds, slots,
