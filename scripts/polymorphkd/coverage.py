@@ -132,8 +132,8 @@ def tables(report: dict[str, Any]) -> list[Table]:
     result = [numbers]
     if report["pairs"]:
         pairs = Table(
-            "A", "B", "only A", "only B", "both", "Jaccard", "of A covered by B",
-            "of B covered by A", title="cells of pairs of sets", title_justify="left",
+            "A", "B", "only A", "only B", "both", "Jaccard", "A in B", "B in A",
+            title="occupied cells of two sets; A in B: share of the cells of A that B covers", title_justify="left",
         )  # fmt: skip
         for pair in report["pairs"]:
             pairs.add_row(
@@ -148,23 +148,29 @@ def tables(report: dict[str, Any]) -> list[Table]:
 def _column(entry: dict[str, Any]) -> dict[str, str]:
     """Name and text of every number of one set; rows that are nought everywhere stay."""
     gap = entry["largest_gap"]
-    box = entry["box"]
+    left_out = f"{entry['without_sS']:,} / {entry['outside_box']:,}"
     return {
         "points": f"{entry['points']:,}",
-        "left out: no sS": f"{entry['without_sS']:,}",
-        "left out: outside the box": f"{entry['outside_box']:,}",
-        "sS (kB per atom)": f"{box['sS'][0]:.3f} to {box['sS'][1]:.3f}",
-        "Q6": f"{box['Q6'][0]:.4f} to {box['Q6'][1]:.4f}",
-        "cells occupied": f"{entry['occupied']:,} of {entry['cells']:,} "
-        f"({100 * entry['fraction']:.1f} %)",
-        "hull area (kB per atom)": f"{entry['hull_area']:.4g} "
-        f"({100 * entry['hull_share_of_box']:.1f} % of the box)",
-        "uniformity of occupied cells": f"{entry['uniformity']:.3f}",
-        "uniformity of cells in the hull": f"{entry['uniformity_in_hull']:.3f}",
-        "gaps: empty cells in the hull": f"{entry['gap_cells']:,} of {entry['cells_in_hull']:,} "
-        f"({100 * entry['gap_share']:.1f} %)",
-        "largest gap": f"{gap['cells']:,} cells" if gap else "-",
+        "left out: no sS / off the box": left_out,
+        "sS (kB per atom)": _range(entry["box"]["sS"], 3),
+        "Q6": _range(entry["box"]["Q6"], 4),
+        "cells occupied": _part(entry["occupied"], entry["cells"]),
+        "hull area (kB per atom x Q6)": f"{entry['hull_area']:.4g}",
+        "hull area, share of the box": f"{100 * entry['hull_share_of_box']:.1f} %",
+        "uniformity, occupied cells": f"{entry['uniformity']:.3f}",
+        "uniformity, cells in the hull": f"{entry['uniformity_in_hull']:.3f}",
+        "gaps: empty cells in the hull": _part(entry["gap_cells"], entry["cells_in_hull"]),
+        "largest gap: cells": f"{gap['cells']:,}" if gap else "-",
         "  around sS, Q6": f"{gap['centre']['sS']:.3f}, {gap['centre']['Q6']:.4f}" if gap else "-",
-        "  spans sS": "{:.3f} to {:.3f}".format(*gap["box"]["sS"]) if gap else "-",
-        "  spans Q6": "{:.4f} to {:.4f}".format(*gap["box"]["Q6"]) if gap else "-",
+        "  spans sS": _range(gap["box"]["sS"], 3) if gap else "-",
+        "  spans Q6": _range(gap["box"]["Q6"], 4) if gap else "-",
     }
+
+
+def _range(low_high: Sequence[float], digits: int) -> str:
+    low, high = low_high
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def _part(some: int, all_of_them: int) -> str:
+    return f"{some:,} of {all_of_them:,} ({100 * some / all_of_them:.1f} %)"

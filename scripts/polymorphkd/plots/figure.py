@@ -202,7 +202,8 @@ def _density(axes: Axes, scene: Scene) -> Bar | None:
             sS[layer.rows], Q6[layer.rows], bins="log", mincnt=1, cmap=shades(layer.look.colour),
             edgecolors="none" if several else "face", alpha=0.75 if several else None, **style,
         )  # fmt: skip
-        shown.set_clim(1, max(2, int(np.max(shown.get_array()))))
+        counts = np.asarray(shown.get_array(), dtype=float)
+        shown.set_clim(1, max(2.0, counts.max()))
     return None if len(layers) > 1 else (shown, "points per cell", "neither")
 
 

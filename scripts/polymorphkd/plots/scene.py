@@ -158,7 +158,7 @@ def _by_set(scene: Scene, names: Sequence[str]) -> None:
 
 def _by_column(scene: Scene, names: Sequence[str], color: str) -> None:
     if color not in scene.points:
-        own = [c for c in scene.points if c not in ("set", "set_index")]
+        own = [str(c) for c in scene.points if c not in ("set", "set_index")]
         raise InputError(
             f"--color {color}: no such column; allowed is source, density, {', '.join(own)}"
         )

@@ -95,12 +95,13 @@ def _read(points: pd.DataFrame, tables: list[Path]) -> tuple[dict[int, dict[str,
     """Structures by row of the table; a sentence per file that cannot give them."""
     found: dict[int, dict[str, Any]] = {}
     problems = []
-    for (source, i), part in points.groupby(["source", "set_index"], sort=False):
+    for _, part in points.groupby(["source", "set_index"], sort=False):
+        source, table = str(part["source"].iloc[0]), tables[int(part["set_index"].iloc[0])]
         indices = part["source_index"].to_numpy(dtype=np.int64)
         order = np.argsort(indices, kind="stable")  # a file is read from front to back
         part, indices = part.iloc[order], indices[order]
         try:
-            frames = read_at(_find(Path(str(source)), tables[i]), indices)
+            frames = read_at(_find(Path(source), table), indices)
         except InputError as error:
             problems.append(f"{error} ({len(part):,} structures left out)")
             continue
@@ -109,8 +110,9 @@ def _read(points: pd.DataFrame, tables: list[Path]) -> tuple[dict[int, dict[str,
             problems.append(
                 f"{source}: changed since it was mapped ({(~same).sum():,} structures left out)"
             )
-        for k in np.flatnonzero(same):
-            found[int(part.index[k])] = encode(frames, int(k))
+        rows = part.index.to_numpy(dtype=np.int64)
+        for k in np.flatnonzero(same).tolist():
+            found[int(rows[k])] = encode(frames, k)
     return dict(sorted(found.items())), problems
 
 
