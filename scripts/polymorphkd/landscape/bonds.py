@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from .images import FAST, Neighbourhood, gather
+from .images import FAST, INNER, ROW, Neighbourhood, gather
 
 N_Y6 = 13
 """Real components of q_6m: m = 0, then real and imaginary parts of m = 1 to 6."""
 
-ATOMS_PER_CELL = 4.0
-"""Group size of the bond pass, where the reach is short (measured optimum)."""
+ATOMS_PER_CELL, LAYERS = 4.0, 1
+"""Cells of the bond pass, where the reach is short (measured optimum)."""
 
 OVERLAP = 1e-6
 """Atoms closer than this (Å) share one place: their bond has no direction."""
@@ -34,7 +34,7 @@ _C5 = 3 * math.sqrt(1001 / math.pi) / 32
 _C6 = math.sqrt(3003 / math.pi) / 64
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(forceinline=True, **INNER)
 def y6(x, y, z, squared):  # type: ignore[no-untyped-def]
     """The 13 components of Y_6m of the direction (x, y, z), as polynomials over r^6."""
     inverse = 1 / squared
@@ -58,7 +58,7 @@ def y6(x, y, z, squared):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def norm_q6(q: np.ndarray) -> float:
     """Steinhardt norm sqrt(4 pi / 13 sum_m |q_6m|^2) of 13 real components (Eq. 3)."""
     total = q[0] * q[0]
@@ -68,37 +68,16 @@ def norm_q6(q: np.ndarray) -> float:
 
 
 class Bonds(NamedTuple):
-    """Buffer of bonds: the two atoms, the vector between them in Å, scratch for a weight."""
+    """Buffer of bonds: the atoms at both ends; vector between them (Å), and a weight."""
 
-    i: np.ndarray
-    j: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    weight: np.ndarray
+    ends: np.ndarray
+    vectors: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def bond_buffer(
-    capacity: int, real: np.ndarray, integer: np.ndarray
-) -> tuple[Bonds, np.ndarray, np.ndarray]:
-    """Bonds for `capacity` entries in a workspace, which grows where it is too small."""
-    if real.shape[0] < 4 * capacity:
-        real = np.empty(5 * capacity)
-    if integer.shape[0] < 2 * capacity:
-        integer = np.empty((5 * capacity) // 2, dtype=np.int64)
-    bonds = Bonds(
-        integer[:capacity], integer[capacity : 2 * capacity], real[:capacity],
-        real[capacity : 2 * capacity], real[2 * capacity : 3 * capacity],
-        real[3 * capacity : 4 * capacity],
-    )  # fmt: skip
-    return bonds, real, integer
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+@njit(fastmath=FAST, **INNER)
 def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
     """Candidates from `start` on that are closer to candidate `k` than sqrt(limit)."""
-    x, y, z, _ = found.candidates
+    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
     squared, index = found.squared, found.index
     x0, y0, z0 = x[k], y[k], z[k]
     count = uint64(0)
@@ -107,30 +86,52 @@ def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> in
         d2 = dx * dx + dy * dy + dz * dz
         squared[count] = d2
         index[count] = p
-        count += uint64(d2 < limit)
+        count += uint64(d2 < limit)  # kept only if counted: no branch to mispredict
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def add_bonds(bonds: Bonds, n: int, sums: np.ndarray) -> None:
     """Add the Y_6m of `n` bonds to the sums of both atoms; `sums` has shape (n_atoms, 13)."""
     for b in range(n):
-        x, y, z = bonds.x[b], bonds.y[b], bonds.z[b]
-        i, j = bonds.i[b], bonds.j[b]
+        x, y, z = bonds.vectors[0, b], bonds.vectors[1, b], bonds.vectors[2, b]
+        i, j = bonds.ends[0, b], bonds.ends[1, b]
         terms = y6(x, y, z, x * x + y * y + z * z)
         for k in range(N_Y6):
             sums[i, k] += terms[k]
             sums[j, k] += terms[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
+def _drop_overlaps(bonds: Bonds, n: int, n_bonds: np.ndarray, shared: np.ndarray) -> int:
+    """Remove the bonds without a direction (`OVERLAP`) and mark their atoms in `shared`.
+
+    Returns how many bonds are left.
+    """
+    kept = 0
+    for b in range(n):
+        x, y, z = bonds.vectors[0, b], bonds.vectors[1, b], bonds.vectors[2, b]
+        i, j = bonds.ends[0, b], bonds.ends[1, b]
+        if x * x + y * y + z * z <= OVERLAP * OVERLAP:
+            n_bonds[i] -= 1
+            n_bonds[j] -= 1
+            shared[i] = shared[j] = 1
+            continue
+        bonds.ends[0, kept], bonds.ends[1, kept] = i, j
+        bonds.vectors[0, kept], bonds.vectors[1, kept], bonds.vectors[2, kept] = x, y, z
+        kept += 1
+    return kept
+
+
+@njit(**INNER)
 def collect_bonds(
-    found: Neighbourhood, cutoff: float, bonds: Bonds, n_bonds: np.ndarray, sums: np.ndarray
-) -> tuple[int, float, np.ndarray]:
+    found: Neighbourhood, cutoff: float, bonds: Bonds, n_bonds: np.ndarray, shared: np.ndarray,
+    sums: np.ndarray,
+) -> tuple[int, float, np.ndarray]:  # fmt: skip
     """Bonds of a frame into `bonds`, their number per atom into `n_bonds`.
 
     Where the buffer is full, its bonds are added up in `sums` (made here if it is empty)
-    and it starts anew.  Atoms that share one place (`OVERLAP`) are no bond.
+    and it starts anew.  Atoms that share one place have no bond, but a mark in `shared`.
 
     Returns
     -------
@@ -140,40 +141,45 @@ def collect_bonds(
         Smallest squared distance below the cutoff, Å^2; infinite if there is none.
     sums : ndarray, shape (n_atoms, 13), or empty if all bonds are in the buffer
     """
-    x, y, z, owner = found.candidates
+    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
+    owner, squared, index = found.candidate_owner, found.squared, found.index
+    bi, bj = bonds.ends[0], bonds.ends[1]
+    bx, by, bz = bonds.vectors[0], bonds.vectors[1], bonds.vectors[2]
     limit, tiny = cutoff * cutoff, OVERLAP * OVERLAP
     nearest = math.inf
-    one = uint64(1)
     b = uint64(0)
     for g in range(found.groups.shape[0]):
         m = gather(found, g, True)
         for k in range(uint64(found.groups[g, 1] - found.groups[g, 0])):
-            count = uint64(closer(found, k, k + one, m, limit))
-            if b + count > uint64(bonds.i.shape[0]):
+            count = uint64(closer(found, k, k + ROW, m, limit))
+            if b + count > uint64(bi.shape[0]):
                 if sums.shape[0] == 0:
                     sums = np.zeros((n_bonds.shape[0], N_Y6))
+                if nearest <= tiny:
+                    b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
                 add_bonds(bonds, b, sums)
                 b = uint64(0)
-            i = owner[k]
+            i, x0, y0, z0 = uint64(owner[k]), x[k], y[k], z[k]
+            n_bonds[i] += count
             for c in range(count):
-                p = uint64(found.index[c])
-                nearest = min(nearest, found.squared[c])
-                if found.squared[c] <= tiny:
-                    continue
-                j = owner[p]
-                bonds.i[b], bonds.j[b] = i, j
-                bonds.x[b], bonds.y[b], bonds.z[b] = x[p] - x[k], y[p] - y[k], z[p] - z[k]
-                n_bonds[uint64(i)] += 1
-                n_bonds[uint64(j)] += 1
-                b += one
+                p = uint64(index[c])
+                j = uint64(owner[p])
+                nearest = min(nearest, squared[c])
+                n_bonds[j] += 1
+                bi[b], bj[b] = i, j
+                bx[b], by[b], bz[b] = x[p] - x0, y[p] - y0, z[p] - z0
+                b += ROW
+    if nearest <= tiny:
+        b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
     return b, nearest, sums
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _weighted(x: np.ndarray, y: np.ndarray, z: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
-    """Sums over bonds of w Y_6m into `out` (13); one loop that compilers vectorise."""
+@njit(fastmath=FAST, **INNER)
+def _weighted(vectors: np.ndarray, n: int, out: np.ndarray) -> None:
+    """Sums over bonds of weight times Y_6m into `out` (13); a loop that vectorises."""
+    x, y, z, w = vectors[0], vectors[1], vectors[2], vectors[3]
     a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = a8 = a9 = a10 = a11 = a12 = 0.0
-    for b in range(x.shape[0]):
+    for b in range(uint64(n)):
         t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12 = y6(
             x[b], y[b], z[b], x[b] * x[b] + y[b] * y[b] + z[b] * z[b]
         )
@@ -194,26 +200,28 @@ def _weighted(x: np.ndarray, y: np.ndarray, z: np.ndarray, w: np.ndarray, out: n
     out[7], out[8], out[9], out[10], out[11], out[12] = a7, a8, a9, a10, a11, a12
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def averaged_q6(bonds: Bonds, n: int, n_bonds: np.ndarray) -> float:
     """Q6 of the atom-averaged q_6m (Eqs. 1 to 5) from all `n` bonds of a frame."""
     n_atoms = n_bonds.shape[0]
+    bi, bj, weight = bonds.ends[0], bonds.ends[1], bonds.vectors[3]
     for b in range(uint64(n)):
-        ni, nj = n_bonds[uint64(bonds.i[b])], n_bonds[uint64(bonds.j[b])]
-        bonds.weight[b] = (ni + nj) / (ni * nj)
+        ni, nj = float(n_bonds[uint64(bi[b])]), float(n_bonds[uint64(bj[b])])
+        weight[b] = (ni + nj) / (ni * nj)
     total = np.empty(N_Y6)
-    _weighted(bonds.x[:n], bonds.y[:n], bonds.z[:n], bonds.weight[:n], total)
+    _weighted(bonds.vectors, n, total)
     return norm_q6(total) / n_atoms
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def q6_of_sums(sums: np.ndarray, n_bonds: np.ndarray, mean: bool) -> float:
     """Q6 from the sums per atom: norm of the averaged q_6m, or mean of the local norms.
 
     An atom without a bond contributes q = 0 and stays in N.
     """
     n_atoms = sums.shape[0]
-    average, one = np.zeros(N_Y6), np.empty(N_Y6)
+    average, one = np.empty(N_Y6), np.empty(N_Y6)
+    average[:] = 0.0
     local = 0.0
     for i in range(n_atoms):
         if n_bonds[i] == 0:
@@ -224,16 +232,3 @@ def q6_of_sums(sums: np.ndarray, n_bonds: np.ndarray, mean: bool) -> float:
         if mean:
             local += norm_q6(one) / n_atoms
     return local if mean else norm_q6(average)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def overlapping(found: Neighbourhood, n_atoms: int) -> int:
-    """Number of atoms that share their place with another atom or image (rare: a bad frame)."""
-    marked = np.zeros(n_atoms, dtype=np.bool_)
-    for g in range(found.groups.shape[0]):
-        m = gather(found, g, True)
-        for k in range(found.groups[g, 1] - found.groups[g, 0]):
-            for c in range(closer(found, k, k + 1, m, OVERLAP * OVERLAP)):
-                marked[found.candidates.owner[k]] = True
-                marked[found.candidates.owner[found.index[c]]] = True
-    return np.sum(marked)

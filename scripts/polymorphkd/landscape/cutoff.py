@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 from scipy.signal import argrelmax, argrelmin
 
 from ..errors import StageError
 from ..frames import Frames
-from .kernels import Recipe, number_of_bins, radial_moments, workspace
+from .images import OUTER, inverse
+from .kernels import Recipe, radial_moments
 from .radial import gaussian_taps, pair_density
 
 SIGMA, STEP, N_GRID = 0.06, 0.015, 150
@@ -36,15 +38,13 @@ def auto_cutoff(frames: Frames) -> float:
     lengths = np.cbrt(frames.volumes / frames.n_atoms)
     taps = gaussian_taps(SIGMA, STEP)
     recipe = Recipe(0.0, False, 0.0, SIGMA, STEP, N_GRID, taps)
-    pooled, pairs, space = np.zeros(N_GRID), np.empty(N_GRID), workspace()
+    pooled, pairs = np.zeros(N_GRID), np.empty(N_GRID)
     for i in bulk.tolist():
         where = frames.atoms_of(i)
-        moments = np.zeros((number_of_bins(recipe), 4))
-        _, space = radial_moments(
+        _density(
             frames.positions[where] / lengths[i], frames.cells[i] / lengths[i], frames.pbc[i],
-            recipe, moments, False, space,
+            recipe, recipe.n_bins, pairs,
         )  # fmt: skip
-        pair_density(moments, taps, N_GRID, pairs)
         pooled += pairs / (where.stop - where.start)
     r = np.arange(N_GRID) * STEP
     g = pooled[1:] / (4 * math.pi * r[1:] ** 2 * len(bulk))
@@ -56,3 +56,17 @@ def auto_cutoff(frames: Frames) -> float:
             "give the cutoff in Å"
         )
     return round(float(r[1:][after[0]] * np.median(lengths[bulk])), 3)
+
+
+@njit(**OUTER)
+def _density(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe, n_bins: int,
+    out: np.ndarray,
+) -> None:  # fmt: skip
+    inv = np.empty((3, 3))
+    inverse(cell, inv)
+    moments = np.zeros((n_bins, 4))
+    radial_moments(
+        positions, cell, inv, pbc, recipe, moments, False, np.empty(1), np.empty(1, dtype=np.int64)
+    )
+    pair_density(moments, recipe.taps, recipe.n_grid, out)

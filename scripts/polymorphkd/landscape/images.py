@@ -4,25 +4,32 @@ One machinery serves large cells, cells much smaller than the reach (many images
 atom's own included), triclinic and partly periodic cells alike:
 
 1. atoms are wrapped, and their images within reach of the atoms become points of their own
-   (`place_images`).  With ``half`` only images of the lexicographically positive half-space
-   are made, so that every pair is met once: home atoms i < j, and home atom with image;
+   (`_place`).  With ``half`` only images of the lexicographically positive half-space are
+   made, so that every pair is met once: home atoms i < j, and home atom with image;
 2. atoms and images are sorted into cells, columns of which are contiguous in memory
-   (`sort_into_cells`);
+   (`_sort`);
 3. atoms are treated in groups, those of one cell: their candidates are copied into one
    contiguous scratch array (`gather`), over which the passes of :mod:`.radial` and
    :mod:`.bonds` run without a branch.  No neighbour list is ever stored.
 
-Unsigned indices and 1-d contiguous arrays are no matter of taste here: they free numba
-from wrap-around tests and strides, a factor of three in the inner loops.
+Unsigned indices and contiguous rows are no matter of taste here: they free numba from
+wrap-around tests and strides, a factor of three in the inner loops.  Functions that only
+compiled code calls (`INNER`) get no wrapper for Python, which halves the time to compile.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, uint64
+
+OUTER: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+"""Options of compiled functions that Python calls."""
+
+INNER: dict[str, Any] = OUTER | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options of compiled functions that only compiled functions call."""
 
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Fast-math flags of the inner loops; those that break NaN and infinity are not among them."""
@@ -31,105 +38,79 @@ LANES = 8
 """Points are copied in blocks of this many, past the end of a run if need be."""
 
 PAD = 16
-"""Elements behind each array of points, room for such copies."""
+"""Elements behind each run of points, room for such copies."""
 
-LAYERS = 4
-"""Layers per cell along z: finer bounds for what is gathered, at no cost."""
-
-
-class Points(NamedTuple):
-    """Coordinates in Å and the atom each point is (an image of), 1-d contiguous arrays."""
-
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    owner: np.ndarray
+ROW = np.uint64(1)
 
 
 class Neighbourhood(NamedTuple):
     """Atoms and images of one frame, sorted into cells, and scratch for candidates.
 
-    ``first_atom`` and ``first_image`` hold where each cell begins: cell c of the sorted
-    points is ``first[c + 1]:first[c + 2]``.  A group (s, e, column, layer) is a run of
-    sorted atoms s to e of one cell, whose last layer is `layer`.  ``squared`` (Å^2) and
-    ``index`` are scratch for the candidates of one atom.
+    points : (3, n_points) sorted atoms, then, from `first_image[0]` on, sorted images, Å
+    owner : (n_points,) the atom that each point is, or is an image of
+    first_atom, first_image : where each cell begins: ``first[c + 1]`` to ``first[c + 2]``
+    groups : (n_groups, 3) runs s to e of sorted atoms that share a cell of a column
+    candidates, candidate_owner : what `gather` found for a group
+    squared, index : scratch for the candidates of one atom, Å^2 and positions
+    box : (4,) origin of the cells and their edge, Å
+    shape : (4,) cells along x and y, layers along z, layers per cell
+    reach : float, Å
+    half : whether each pair is met once (else from both of its ends)
     """
 
-    atoms: Points
-    images: Points
+    points: np.ndarray
+    owner: np.ndarray
     first_atom: np.ndarray
     first_image: np.ndarray
     groups: np.ndarray
-    candidates: Points
+    candidates: np.ndarray
+    candidate_owner: np.ndarray
     squared: np.ndarray
     index: np.ndarray
-    origin: np.ndarray
+    box: np.ndarray
     shape: np.ndarray
-    edge: float
     reach: float
     half: bool
 
 
-@njit(cache=True)
+def complete_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Cells whose absent vectors (open directions) are unit vectors, so all are invertible.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (n, 3, 3), Å
+    pbc : ndarray, shape (n, 3), bool
+    """
+    lengths = np.linalg.norm(cells, axis=2)
+    todo = np.flatnonzero(((lengths < 1e-6) & ~pbc).any(axis=1))
+    if len(todo):
+        cells = cells.copy()
+    for i in todo:
+        absent = lengths[i] < 1e-6
+        # Unit vectors orthogonal to those present: the null space of their rows.
+        basis = np.linalg.svd(cells[i][~absent] if (~absent).any() else np.zeros((1, 3)))[2]
+        cells[i][absent] = basis[3 - absent.sum() :]
+    return cells
+
+
+@njit(**OUTER)
 def inverse(cell: np.ndarray, out: np.ndarray) -> float:
     """Inverse of a 3 x 3 matrix into `out`; returns the determinant."""
-    a, b, c = cell[0], cell[1], cell[2]
-    out[0, 0] = b[1] * c[2] - b[2] * c[1]
-    out[1, 0] = b[2] * c[0] - b[0] * c[2]
-    out[2, 0] = b[0] * c[1] - b[1] * c[0]
-    out[0, 1] = c[1] * a[2] - c[2] * a[1]
-    out[1, 1] = c[2] * a[0] - c[0] * a[2]
-    out[2, 1] = c[0] * a[1] - c[1] * a[0]
-    out[0, 2] = a[1] * b[2] - a[2] * b[1]
-    out[1, 2] = a[2] * b[0] - a[0] * b[2]
-    out[2, 2] = a[0] * b[1] - a[1] * b[0]
-    determinant = a[0] * out[0, 0] + a[1] * out[1, 0] + a[2] * out[2, 0]
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        for c in range(3):
+            d, e = (c + 1) % 3, (c + 2) % 3
+            out[c, i] = cell[j, d] * cell[k, e] - cell[j, e] * cell[k, d]
+    determinant = cell[0, 0] * out[0, 0] + cell[0, 1] * out[1, 0] + cell[0, 2] * out[2, 0]
     for i in range(3):
         for k in range(3):
             out[i, k] /= determinant
     return determinant
 
 
-@njit(cache=True)
-def complete_cell(cell: np.ndarray, pbc: np.ndarray, out: np.ndarray) -> None:
-    """Copy of a cell whose absent vectors (open directions) are unit vectors, invertible."""
-    for k in range(3):
-        for c in range(3):
-            out[k, c] = cell[k, c]
-    for k in range(3):
-        if pbc[k] or out[k, 0] ** 2 + out[k, 1] ** 2 + out[k, 2] ** 2 > 1e-12:
-            continue
-        u, v = out[(k + 1) % 3], out[(k + 2) % 3]
-        normal = np.array(
-            [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]
-        )
-        length = math.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-        if length < 1e-6:
-            # Another vector is absent too: any axis that is not along those present.
-            present = u if u[0] ** 2 + u[1] ** 2 + u[2] ** 2 > 1e-12 else v
-            axis = 0
-            for c in range(3):
-                if abs(present[c]) < abs(present[axis]):
-                    axis = c
-            other = np.zeros(3)
-            other[axis] = 1.0
-            normal = np.array(
-                [
-                    present[1] * other[2] - present[2] * other[1],
-                    present[2] * other[0] - present[0] * other[2],
-                    present[0] * other[1] - present[1] * other[0],
-                ]
-            )
-            length = math.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-            if length < 1e-6:
-                normal[:] = 0.0
-                normal[k] = length = 1.0
-        out[k] = normal / length
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def wrap(
-    positions: np.ndarray, cell: np.ndarray, inv: np.ndarray, pbc: np.ndarray, reach: float,
+@njit(**INNER)
+def _wrap(
+    positions: np.ndarray, inv: np.ndarray, pbc: np.ndarray, reach: float,
     fractional: np.ndarray, window: np.ndarray,
 ) -> None:  # fmt: skip
     """Fractional coordinates in [0, 1] along periodic directions, and where images matter.
@@ -138,10 +119,8 @@ def wrap(
     reach: an image outside them is too far from every atom.
     """
     for k in range(3):
-        window[k, 0] = math.inf
-        window[k, 1] = -math.inf
-    for i in range(positions.shape[0]):
-        for k in range(3):
+        low, high = math.inf, -math.inf
+        for i in range(positions.shape[0]):
             f = (
                 positions[i, 0] * inv[0, k]
                 + positions[i, 1] * inv[1, k]
@@ -150,23 +129,32 @@ def wrap(
             if pbc[k]:
                 f -= math.floor(f)
             fractional[i, k] = f
-            window[k, 0] = min(window[k, 0], f)
-            window[k, 1] = max(window[k, 1], f)
-    for k in range(3):
+            low, high = min(low, f), max(high, f)
         # 1 / height of the cell along k is the norm of the k-th column of the inverse.
         pad = reach * math.sqrt(inv[0, k] ** 2 + inv[1, k] ** 2 + inv[2, k] ** 2) * (1 + 1e-12)
-        window[k, 0] -= pad
-        window[k, 1] += pad
+        window[k, 0], window[k, 1] = low - pad, high + pad
+        if not pbc[k]:  # no image: any shift leaves the window
+            window[k, 0], window[k, 1] = -math.inf, math.inf
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def count_images(fractional: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bool) -> int:
-    """Number of atoms and images that `place_images` will place."""
+@njit(**INNER)
+def _span(fractional, window, pbc, j, k):  # type: ignore[no-untyped-def]
+    """Image indices of atom `j` along `k` inside the window; the range holds 0."""
+    if not pbc[k]:
+        return 0, 0
+    low = math.ceil(window[k, 0] - fractional[j, k])
+    high = math.floor(window[k, 1] - fractional[j, k])
+    return min(low, 0), max(high, 0)
+
+
+@njit(**INNER)
+def _count(fractional: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bool) -> int:
+    """Number of atoms and images that `_place` will place."""
     total = fractional.shape[0]
     for j in range(fractional.shape[0]):
-        low0, high0 = _span(fractional[j, 0], pbc[0], window[0])
-        low1, high1 = _span(fractional[j, 1], pbc[1], window[1])
-        low2, high2 = _span(fractional[j, 2], pbc[2], window[2])
+        low0, high0 = _span(fractional, window, pbc, j, 0)
+        low1, high1 = _span(fractional, window, pbc, j, 1)
+        low2, high2 = _span(fractional, window, pbc, j, 2)
         every = (high1 - low1 + 1) * (high2 - low2 + 1)
         if half:
             total += high0 * every + high1 * (high2 - low2 + 1) + high2
@@ -175,38 +163,29 @@ def count_images(fractional: np.ndarray, pbc: np.ndarray, window: np.ndarray, ha
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _span(f, periodic, window):  # type: ignore[no-untyped-def]
-    """Range of image indices of a fractional coordinate inside a window; holds 0."""
-    if not periodic:
-        return 0, 0
-    return min(math.ceil(window[0] - f), 0), max(math.floor(window[1] - f), 0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def place_images(
+@njit(**INNER)
+def _place(
     fractional: np.ndarray, cell: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bool,
-    points: Points,
+    placed: np.ndarray, owner: np.ndarray,
 ) -> None:  # fmt: skip
-    """Cartesian atoms, then their images within the window, into `points`."""
-    x, y, z, owner = points
+    """Cartesian atoms, then their images within the window, into `placed` (3, n_points)."""
+    x, y, z = placed[0], placed[1], placed[2]
     n = fractional.shape[0]
-    for j in range(n):
-        f0, f1, f2 = fractional[j, 0], fractional[j, 1], fractional[j, 2]
-        x[j] = f0 * cell[0, 0] + f1 * cell[1, 0] + f2 * cell[2, 0]
-        y[j] = f0 * cell[0, 1] + f1 * cell[1, 1] + f2 * cell[2, 1]
-        z[j] = f0 * cell[0, 2] + f1 * cell[1, 2] + f2 * cell[2, 2]
-        owner[j] = j
     m = uint64(n)
     for j in range(n):
-        low0, high0 = _span(fractional[j, 0], pbc[0], window[0])
-        low1, high1 = _span(fractional[j, 1], pbc[1], window[1])
-        low2, high2 = _span(fractional[j, 2], pbc[2], window[2])
+        f0, f1, f2 = fractional[j, 0], fractional[j, 1], fractional[j, 2]
+        x0 = f0 * cell[0, 0] + f1 * cell[1, 0] + f2 * cell[2, 0]
+        y0 = f0 * cell[0, 1] + f1 * cell[1, 1] + f2 * cell[2, 1]
+        z0 = f0 * cell[0, 2] + f1 * cell[1, 2] + f2 * cell[2, 2]
+        x[j], y[j], z[j], owner[j] = x0, y0, z0, j
+        low0, high0 = _span(fractional, window, pbc, j, 0)
+        low1, high1 = _span(fractional, window, pbc, j, 1)
+        low2, high2 = _span(fractional, window, pbc, j, 2)
         for n0 in range(0 if half else low0, high0 + 1):
             for n1 in range(0 if half and n0 == 0 else low1, high1 + 1):
-                sx = x[j] + n0 * cell[0, 0] + n1 * cell[1, 0]
-                sy = y[j] + n0 * cell[0, 1] + n1 * cell[1, 1]
-                sz = z[j] + n0 * cell[0, 2] + n1 * cell[1, 2]
+                sx = x0 + n0 * cell[0, 0] + n1 * cell[1, 0]
+                sy = y0 + n0 * cell[0, 1] + n1 * cell[1, 1]
+                sz = z0 + n0 * cell[0, 2] + n1 * cell[1, 2]
                 home = n0 == 0 and n1 == 0
                 for n2 in range(1 if half and home else low2, high2 + 1):
                     if home and n2 == 0:
@@ -215,96 +194,99 @@ def place_images(
                     y[m] = sy + n2 * cell[2, 1]
                     z[m] = sz + n2 * cell[2, 2]
                     owner[m] = j
-                    m += uint64(1)
+                    m += ROW
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _layout(
-    x: np.ndarray, y: np.ndarray, z: np.ndarray, reach: float, atoms_per_cell: float,
-    origin: np.ndarray, shape: np.ndarray,
-) -> float:  # fmt: skip
-    """Edge of the cells; their origin and number per direction go to `origin` and `shape`.
+    placed: np.ndarray, n_points: int, reach: float, per_cell: float, box: np.ndarray,
+    shape: np.ndarray,
+) -> None:  # fmt: skip
+    """Origin and edge of the cells into `box`, their number per direction into `shape`.
 
-    A cell is as large as holds about `atoms_per_cell`: with fewer a group does not pay for
+    A cell is as large as holds about `per_cell` atoms: with fewer a group does not pay for
     its gather, with more too many candidates are out of reach.  Mostly empty boxes get
     larger cells, so that their number stays proportional to that of the points.
     """
-    low0, low1, low2 = x[0], y[0], z[0]
-    high0, high1, high2 = x[0], y[0], z[0]
-    for p in range(x.shape[0]):
-        low0, high0 = min(low0, x[p]), max(high0, x[p])
-        low1, high1 = min(low1, y[p]), max(high1, y[p])
-        low2, high2 = min(low2, z[p]), max(high2, z[p])
-    origin[0], origin[1], origin[2] = low0, low1, low2
-    size0, size1, size2 = high0 - low0, high1 - low1, high2 - low2
-    thin = 0.3 * reach  # a sheet or a row of atoms has an extent across it, too
-    volume = max(size0, thin) * max(size1, thin) * max(size2, thin)
-    edge = (atoms_per_cell * volume / x.shape[0]) ** (1 / 3)
+    volume = 1.0
+    for k in range(3):
+        row = placed[k]
+        low = high = row[0]
+        for p in range(uint64(n_points)):
+            low, high = min(low, row[p]), max(high, row[p])
+        box[k] = low
+        shape[k] = 0
+        # A sheet or a row of atoms has an extent across it, too.
+        volume *= max(high - low, 0.3 * reach)
+        box[3 + k] = high - low
+    edge = (per_cell * volume / n_points) ** (1 / 3)
     edge = min(max(edge, 0.25 * reach), reach)
+    layers = shape[3]
     while True:
-        shape[0] = int(size0 / edge) + 1
-        shape[1] = int(size1 / edge) + 1
-        shape[2] = int(size2 * LAYERS / edge) + 1
-        if float(shape[0]) * shape[1] * shape[2] <= 8.0 * x.shape[0] + 1024:
-            return edge
+        shape[0] = int(box[3] / edge) + 1
+        shape[1] = int(box[4] / edge) + 1
+        shape[2] = int(box[5] * layers / edge) + 1
+        if float(shape[0]) * shape[1] * shape[2] <= 8.0 * n_points + 1024:
+            break
         edge *= 1.3
+    box[3] = edge
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _sort(
-    points: Points, a: int, b: int, origin: np.ndarray, shape: np.ndarray, edge: float,
-    first: np.ndarray, place: np.ndarray, out: Points,
+    placed: np.ndarray, placed_owner: np.ndarray, a: int, b: int, box: np.ndarray,
+    shape: np.ndarray, first: np.ndarray, place: np.ndarray, start: int, points: np.ndarray,
+    owner: np.ndarray,
 ) -> None:  # fmt: skip
-    """Counting sort of points a to b by cell into `out`."""
-    x, y, z, owner = points
-    sx, sy, sz, sowner = out
-    n_cells = shape[0] * shape[1] * shape[2]
-    x0, y0, z0 = origin[0], origin[1], origin[2]
-    per_edge, per_layer = 1 / edge, LAYERS / edge
+    """Counting sort of points a to b by cell into `points`, from position `start` on."""
+    x, y, z = placed[0], placed[1], placed[2]
+    sx, sy, sz = points[0], points[1], points[2]
+    n_cells = uint64(shape[0] * shape[1] * shape[2])
+    x0, y0, z0 = box[0], box[1], box[2]
+    per_edge, per_layer = 1 / box[3], shape[3] / box[3]
     ny, nz = uint64(shape[1]), uint64(shape[2])
-    one = uint64(1)
-    first[: n_cells + 1] = 0
-    first[n_cells + 1] = b - a
+    for c in range(n_cells + ROW):
+        first[c] = 0
     for p in range(uint64(a), uint64(b)):
         cx = uint64((x[p] - x0) * per_edge)
         cy = uint64((y[p] - y0) * per_edge)
         c = (cx * ny + cy) * nz + uint64((z[p] - z0) * per_layer)
         place[p] = c
-        first[c + one] += 1
-    for c in range(uint64(n_cells)):
-        first[c + one] += first[c]
+        first[c + ROW] += 1
+    first[0] = start
+    for c in range(n_cells):
+        first[c + ROW] += first[c]
+    first[n_cells + ROW] = start + b - a
     p = uint64(b)
     while p > uint64(a):  # backwards: the order inside a cell is that of the input
-        p -= one
-        c = uint64(place[p]) + one
+        p -= ROW
+        c = uint64(place[p]) + ROW
         first[c] -= 1
         s = uint64(first[c])
-        sx[s], sy[s], sz[s], sowner[s] = x[p], y[p], z[p], owner[p]
+        sx[s], sy[s], sz[s], owner[s] = x[p], y[p], z[p], placed_owner[p]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _group(first: np.ndarray, shape: np.ndarray, groups: np.ndarray) -> int:
-    """Groups (s, e, column, last layer) of sorted atoms, one per occupied cell."""
+    """Groups (s, e, column) of sorted atoms, one per occupied cell; returns their number."""
     n_groups = 0
-    nz = shape[2]
+    nz, layers = shape[2], shape[3]
     for column in range(shape[0] * shape[1]):
         base = column * nz + 1
         if first[base] == first[base + nz]:
             continue
-        for low in range(0, nz, LAYERS):
-            high = min(low + LAYERS, nz)
-            s, e = first[base + low], first[base + high]
+        for low in range(0, nz, layers):
+            s, e = first[base + low], first[base + min(low + layers, nz)]
             if e > s:
-                groups[n_groups, 0], groups[n_groups, 1] = s, e
-                groups[n_groups, 2], groups[n_groups, 3] = column, high
+                groups[n_groups, 0], groups[n_groups, 1], groups[n_groups, 2] = s, e, column
                 n_groups += 1
     return n_groups
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def neighbourhood(
     positions: np.ndarray, cell: np.ndarray, inv: np.ndarray, pbc: np.ndarray, reach: float,
-    atoms_per_cell: float, half: bool, real: np.ndarray, integer: np.ndarray,
+    cells: tuple[float, int], half: bool, real: np.ndarray, integer: np.ndarray,
 ) -> tuple[Neighbourhood, np.ndarray, np.ndarray]:  # fmt: skip
     """Sort the atoms of a frame and their images within `reach` into cells.
 
@@ -315,8 +297,9 @@ def neighbourhood(
         Invertible cell and its inverse.
     pbc : ndarray, shape (3,), bool
     reach : float, Å
-    atoms_per_cell : float
-        Wanted size of a group.
+    cells : (float, int)
+        Wanted number of atoms in a cell, and layers of a cell along z, which bound more
+        tightly what is gathered.
     half : bool
         Whether each pair is to be met once (else from both of its ends).
     real, integer : ndarray, float64 and int64
@@ -330,103 +313,91 @@ def neighbourhood(
         The workspace used, to be handed in again.
     """
     n = positions.shape[0]
-    if real.shape[0] < 3 * n + 12:
-        real = np.empty(3 * n + 12)
-    fractional = real[: 3 * n].reshape(n, 3)
-    window = np.empty((3, 2))
-    wrap(positions, cell, inv, pbc, reach, fractional, window)
-    m = count_images(fractional, pbc, window, half)
+    head = 3 * n + 12
+    if real.shape[0] < head:
+        real = np.empty(2 * head)
+    window = real[:6].reshape(3, 2)
+    _wrap(positions, inv, pbc, reach, real[12:head].reshape(n, 3), window)
+    m = _count(real[12:head].reshape(n, 3), pbc, window, half)
     total = m + 2 * PAD
+    if real.shape[0] < head + 9 * total:
+        old = real
+        real = np.empty(((head + 9 * total) * 5) // 4)
+        for p in range(head):
+            real[p] = old[p]
     most_cells = 8 * m + 1026
-    if real.shape[0] < 3 * n + 9 * total:
-        real = np.empty(3 * n + (9 * total * 5) // 4)
-        fractional = real[: 3 * n].reshape(n, 3)
-        wrap(positions, cell, inv, pbc, reach, fractional, window)
-    if integer.shape[0] < 4 * total + 2 * most_cells + 4 * n:
-        integer = np.empty(((4 * total + 2 * most_cells + 4 * n) * 5) // 4, dtype=np.int64)
-    at = 3 * n
-    placed = Points(
-        real[at : at + m], real[at + total : at + total + m],
-        real[at + 2 * total : at + 2 * total + m], integer[:m],
-    )  # fmt: skip
-    place_images(fractional, cell, pbc, window, half, placed)
-    origin, shape = np.empty(3), np.empty(3, dtype=np.int64)
-    edge = _layout(placed.x, placed.y, placed.z, reach, atoms_per_cell, origin, shape)
-    n_cells = shape[0] * shape[1] * shape[2]
-    at += 3 * total
-    it = total
-    atoms = Points(
-        real[at : at + n + PAD], real[at + total : at + total + n + PAD],
-        real[at + 2 * total : at + 2 * total + n + PAD], integer[it : it + n + PAD],
-    )  # fmt: skip
-    images = Points(
-        real[at + n + PAD : at + total], real[at + total + n + PAD : at + 2 * total],
-        real[at + 2 * total + n + PAD : at + 3 * total], integer[it + n + PAD : it + total],
-    )  # fmt: skip
-    at += 3 * total
-    it += total
-    candidates = Points(
-        real[at : at + total], real[at + total : at + 2 * total],
-        real[at + 2 * total : at + 3 * total], integer[it : it + total],
-    )  # fmt: skip
-    it += total
-    place = integer[it : it + total]
-    it += total
-    first_atom = integer[it : it + n_cells + 2]
-    it += most_cells
-    first_image = integer[it : it + n_cells + 2]
-    it += most_cells
-    groups = integer[it : it + 4 * n].reshape(n, 4)
-    _sort(placed, 0, n, origin, shape, edge, first_atom, place, atoms)
-    _sort(placed, n, m, origin, shape, edge, first_image, place, images)
+    if integer.shape[0] < 4 + 4 * total + 2 * most_cells + 3 * n:
+        integer = np.empty(((4 + 4 * total + 2 * most_cells + 3 * n) * 5) // 4, dtype=np.int64)
+    placed = real[head : head + 3 * total].reshape(3, total)
+    points = real[head + 3 * total : head + 6 * total].reshape(3, total)
+    placed_owner, owner = integer[4 : 4 + total], integer[4 + total : 4 + 2 * total]
+    at = 4 + 4 * total
+    first_atom = integer[at : at + most_cells]
+    first_image = integer[at + most_cells : at + 2 * most_cells]
+    box, shape = real[6:12], integer[:4]
+    shape[3] = cells[1]
+    _place(real[12:head].reshape(n, 3), cell, pbc, real[:6].reshape(3, 2), half, placed,
+           placed_owner)  # fmt: skip
+    _layout(placed, m, reach, cells[0], box, shape)
+    place = integer[4 + 2 * total : 4 + 3 * total]
+    _sort(placed, placed_owner, 0, n, box, shape, first_atom, place, 0, points, owner)
+    _sort(placed, placed_owner, n, m, box, shape, first_image, place, n + PAD, points, owner)
+    at += 2 * most_cells
+    groups = integer[at : at + 3 * n].reshape(n, 3)
     groups = groups[: _group(first_atom, shape, groups)]
     found = Neighbourhood(
-        atoms, images, first_atom, first_image, groups, candidates,
-        real[3 * n : 3 * n + total], place, origin, shape, edge, reach, half,
+        points, owner, first_atom, first_image, groups,
+        real[head + 6 * total : head + 9 * total].reshape(3, total),
+        integer[4 + 3 * total : 4 + 4 * total], placed[0], place, box, shape, reach, half,
     )  # fmt: skip
     return found, real, integer
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _copy(points, a, b, out, m, owners):  # type: ignore[no-untyped-def]
+@njit(**INNER)
+def _copy(
+    points: np.ndarray, owner: np.ndarray, a: int, b: int, out: np.ndarray,
+    out_owner: np.ndarray, m: int, owners: bool,
+) -> int:  # fmt: skip
     """Append points a to b to scratch in whole blocks; returns its new length."""
-    p, q, end = uint64(a), m, uint64(b)
-    while p < end:
-        for k in range(uint64(LANES)):
-            out.x[q + k] = points.x[p + k]
-        for k in range(uint64(LANES)):
-            out.y[q + k] = points.y[p + k]
-        for k in range(uint64(LANES)):
-            out.z[q + k] = points.z[p + k]
-        if owners:
+    for row in range(3):
+        values, target = points[row], out[row]
+        p, q = uint64(a), uint64(m)
+        while p < uint64(b):
             for k in range(uint64(LANES)):
-                out.owner[q + k] = points.owner[p + k]
-        p += uint64(LANES)
-        q += uint64(LANES)
-    return m + end - uint64(a)
+                target[q + k] = values[p + k]
+            p += uint64(LANES)
+            q += uint64(LANES)
+    if owners:
+        p, q = uint64(a), uint64(m)
+        while p < uint64(b):
+            for k in range(uint64(LANES)):
+                out_owner[q + k] = owner[p + k]
+            p += uint64(LANES)
+            q += uint64(LANES)
+    return m + b - a
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def gather(found: Neighbourhood, g: int, owners: bool) -> int:
     """Copy all that may be within reach of group `g` into ``found.candidates``.
 
     The atoms of the group come first, in order; with ``half``, atom k of the group has its
     candidates behind k.  Returns the number of candidates.
     """
-    atoms, images, out = found.atoms, found.images, found.candidates
-    first_atom, first_image = found.first_atom, found.first_image
+    points, owner, first_atom, first_image = found[0], found[1], found[2], found[3]
+    out, out_owner = found.candidates, found.candidate_owner
     s, e, mine = found.groups[g, 0], found.groups[g, 1], found.groups[g, 2]
-    reach, edge = found.reach * (1 + 1e-9), found.edge
+    reach, edge = found.reach * (1 + 1e-9), found.box[3]
+    x0, y0, z0 = found.box[0], found.box[1], found.box[2]
     nx, ny, nz = found.shape[0], found.shape[1], found.shape[2]
-    x0, y0, z0 = found.origin[0], found.origin[1], found.origin[2]
-    low0, low1, low2 = atoms.x[s], atoms.y[s], atoms.z[s]
+    low0, low1, low2 = points[0, s], points[1, s], points[2, s]
     high0, high1, high2 = low0, low1, low2
     for p in range(s + 1, e):
-        low0, high0 = min(low0, atoms.x[p]), max(high0, atoms.x[p])
-        low1, high1 = min(low1, atoms.y[p]), max(high1, atoms.y[p])
-        low2, high2 = min(low2, atoms.z[p]), max(high2, atoms.z[p])
-    m = _copy(atoms, s, e, out, uint64(0), owners)
-    per_edge, per_layer = 1 / edge, LAYERS / edge
+        low0, high0 = min(low0, points[0, p]), max(high0, points[0, p])
+        low1, high1 = min(low1, points[1, p]), max(high1, points[1, p])
+        low2, high2 = min(low2, points[2, p]), max(high2, points[2, p])
+    m = _copy(points, owner, s, e, out, out_owner, 0, owners)
+    per_edge, per_layer = 1 / edge, found.shape[3] / edge
     cx_low = max(int((low0 - reach - x0) * per_edge), 0)
     cx_high = min(int((high0 + reach - x0) * per_edge), nx - 1)
     cy_low = max(int((low1 - reach - y0) * per_edge), 0)
@@ -446,11 +417,13 @@ def gather(found: Neighbourhood, g: int, owners: bool) -> int:
             base = column * nz + 1
             a = base + max(int((low2 - tall - z0) * per_layer), 0)
             b = base + min(int((high2 + tall - z0) * per_layer), nz - 1) + 1
-            m = _copy(images, first_image[a], first_image[b], out, m, owners)
-            if column > mine or (column != mine and not found.half):
-                m = _copy(atoms, first_atom[a], first_atom[b], out, m, owners)
-            elif column == mine:
+            m = _copy(points, owner, first_image[a], first_image[b], out, out_owner, m, owners)
+            if column < mine and found.half:
+                continue
+            begin, end = first_atom[a], first_atom[b]
+            if column == mine:
                 if not found.half:
-                    m = _copy(atoms, first_atom[a], s, out, m, owners)
-                m = _copy(atoms, e, first_atom[b], out, m, owners)
+                    m = _copy(points, owner, begin, s, out, out_owner, m, owners)
+                begin = e
+            m = _copy(points, owner, begin, end, out, out_owner, m, owners)
     return m

@@ -10,17 +10,8 @@ from numba import njit
 
 from . import bonds as _bonds
 from . import radial as _radial
-from .bonds import (
-    N_Y6,
-    OVERLAP,
-    add_bonds,
-    averaged_q6,
-    bond_buffer,
-    collect_bonds,
-    overlapping,
-    q6_of_sums,
-)
-from .images import Neighbourhood, complete_cell, inverse, neighbourhood
+from .bonds import N_Y6, Bonds, add_bonds, averaged_q6, collect_bonds, q6_of_sums
+from .images import INNER, OUTER, Neighbourhood, inverse, neighbourhood
 from .radial import GAUSSIAN_REACH, entropy_integral, pair_density, pair_moments
 
 SS, Q6, N_ISOLATED, N_OVERLAPPING, MIN_DISTANCE, N_OUT = range(6)
@@ -29,8 +20,8 @@ SS, Q6, N_ISOLATED, N_OVERLAPPING, MIN_DISTANCE, N_OUT = range(6)
 BONDS_PER_ATOM = 12
 """Room for bonds; where they are more, they are added up per atom as the room is full."""
 
-_RADIAL_CELL = _radial.ATOMS_PER_CELL
-_BOND_CELL = _bonds.ATOMS_PER_CELL
+_RADIAL = (_radial.ATOMS_PER_CELL, _radial.LAYERS)
+_BONDS = (_bonds.ATOMS_PER_CELL, _bonds.LAYERS)
 
 
 class Recipe(NamedTuple):
@@ -50,9 +41,18 @@ class Recipe(NamedTuple):
     n_grid: int
     taps: np.ndarray
 
+    @property
+    def n_bins(self) -> int:
+        """Bins that reach as far as the pairs do."""
+        reach = (self.n_grid - 1) * self.step + GAUSSIAN_REACH * self.sigma
+        return int(reach / self.step) + 2
+
 
 class Workspace(NamedTuple):
-    """Arrays that the kernels cut into pieces; they grow in use and belong to one thread."""
+    """Arrays that the kernels cut into pieces; they grow in use and belong to one thread.
+
+    They are for points, cells, bonds, and the sums of one frame.
+    """
 
     real: np.ndarray
     integer: np.ndarray
@@ -60,133 +60,126 @@ class Workspace(NamedTuple):
     bond_integer: np.ndarray
 
 
-@njit(cache=True)
-def workspace() -> Workspace:
-    """Empty workspace."""
-    return Workspace(
-        np.empty(1), np.empty(1, dtype=np.int64), np.empty(1), np.empty(1, dtype=np.int64)
-    )
+def workspace(sizes: tuple[int, ...] = (1, 1, 1, 1)) -> Workspace:
+    """Workspace of the given sizes."""
+    kinds = (np.float64, np.int64, np.float64, np.int64)
+    return Workspace(*(np.empty(n, kind) for n, kind in zip(sizes, kinds, strict=True)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def symmetry(
-    found: Neighbourhood, n_atoms: int, recipe: Recipe, out: np.ndarray,
+    found: Neighbourhood, n_atoms: int, cutoff: float, mean: bool, out: np.ndarray,
     real: np.ndarray, integer: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Q6, isolated and overlapping atoms and smallest distance of a frame into `out`."""
-    n_bonds = np.zeros(n_atoms, dtype=np.int64)
     # One atom alone may have as many bonds as there are candidates.
-    capacity = max(BONDS_PER_ATOM * n_atoms, found.squared.shape[0])
-    bonds, real, integer = bond_buffer(capacity, real, integer)
-    sums = np.zeros((n_atoms if recipe.mean else 0, N_Y6))
-    n, nearest, sums = collect_bonds(found, recipe.cutoff, bonds, n_bonds, sums)
+    room = max(BONDS_PER_ATOM * n_atoms, found.squared.shape[0])
+    if real.shape[0] < 4 * room or integer.shape[0] < 2 * (n_atoms + room):
+        real, integer = np.empty(5 * room), np.empty(3 * (n_atoms + room), dtype=np.int64)
+    bonds = Bonds(
+        integer[2 * n_atoms : 2 * (n_atoms + room)].reshape(2, room),
+        real[: 4 * room].reshape(4, room),
+    )
+    n_bonds, shared = integer[:n_atoms], integer[n_atoms : 2 * n_atoms]
+    for i in range(n_atoms):
+        n_bonds[i] = shared[i] = 0
+    sums = np.zeros((n_atoms if mean else 0, N_Y6))
+    n, nearest, sums = collect_bonds(found, cutoff, bonds, n_bonds, shared, sums)
     if sums.shape[0]:
         add_bonds(bonds, n, sums)
-        out[Q6] = q6_of_sums(sums, n_bonds, recipe.mean)
+        out[Q6] = q6_of_sums(sums, n_bonds, mean)
     else:
         out[Q6] = averaged_q6(bonds, n, n_bonds)
-    isolated = 0
+    isolated = overlapping = 0
     for i in range(n_atoms):
         isolated += n_bonds[i] == 0
-    out[N_ISOLATED] = isolated
-    out[N_OVERLAPPING] = 0 if nearest > OVERLAP * OVERLAP else overlapping(found, n_atoms)
+        overlapping += shared[i]
+    out[N_ISOLATED], out[N_OVERLAPPING] = isolated, overlapping
     out[MIN_DISTANCE] = math.sqrt(nearest)
     return real, integer
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def number_of_bins(recipe: Recipe) -> int:
-    """Bins that reach as far as the pairs do."""
-    return int(radial_reach(recipe) / recipe.step) + 2
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def radial_reach(recipe: Recipe) -> float:
+@njit(**INNER)
+def radial_reach(sigma: float, step: float, n_grid: int) -> float:
     """Distance of the farthest pairs that feed g(r), Å."""
-    return (recipe.n_grid - 1) * recipe.step + GAUSSIAN_REACH * recipe.sigma
+    return (n_grid - 1) * step + GAUSSIAN_REACH * sigma
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def radial_moments(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe,
-    moments: np.ndarray, want_nearest: bool, space: Workspace,
-) -> tuple[float, Workspace]:  # fmt: skip
+    positions: np.ndarray, cell: np.ndarray, inv: np.ndarray, pbc: np.ndarray, recipe: Recipe,
+    moments: np.ndarray, want_nearest: bool, real: np.ndarray, integer: np.ndarray,
+) -> tuple[float, np.ndarray, np.ndarray]:  # fmt: skip
     """Moments of all pair distances of a frame: see `radial.pair_moments`."""
-    whole, inv = np.empty((3, 3)), np.empty((3, 3))
-    complete_cell(cell, pbc, whole)
-    inverse(whole, inv)
+    reach = radial_reach(recipe.sigma, recipe.step, recipe.n_grid)
     found, real, integer = neighbourhood(
-        positions, whole, inv, pbc, radial_reach(recipe), _RADIAL_CELL, True,
-        space.real, space.integer,
-    )  # fmt: skip
+        positions, cell, inv, pbc, reach, _RADIAL, True, real, integer
+    )
     nearest = pair_moments(found, recipe.step, moments, want_nearest)
-    return nearest, Workspace(real, integer, space.bond_real, space.bond_integer)
+    return nearest, real, integer
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def map_frame(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe,
-    out: np.ndarray, space: Workspace,
-) -> Workspace:  # fmt: skip
-    """Landscape point of one frame into `out`.
+@njit(**OUTER)
+def map_frames(
+    offsets: np.ndarray, positions: np.ndarray, cells: np.ndarray, pbc: np.ndarray,
+    cutoff: float, mean: bool, density: float, sigma: float, step: float, n_grid: int,
+    taps: np.ndarray, n_bins: int, out: np.ndarray,
+    real: np.ndarray, integer: np.ndarray, bond_real: np.ndarray, bond_integer: np.ndarray,
+    sizes: np.ndarray,
+) -> None:  # fmt: skip
+    """Landscape points of a ragged set of frames.
 
     Parameters
     ----------
-    positions : ndarray, shape (n, 3), float64, Å, finite
-    cell : ndarray, shape (3, 3), float64, Å
-        Rows are the cell vectors; those of open directions may be zero.
-    pbc : ndarray, shape (3,), bool
-    recipe : Recipe
-    out : ndarray, shape (N_OUT,), changed
+    offsets : ndarray, shape (n_frames + 1,), int64
+        Atoms of frame f are ``offsets[f]:offsets[f + 1]``.
+    positions : ndarray, shape (n_atoms_total, 3), float64, Å, finite
+    cells : ndarray, shape (3 n_frames, 3), float64, Å
+        Rows are the cell vectors; every cell is invertible (`images.complete_cells`).
+    pbc : ndarray, shape (3 n_frames,), bool
+    cutoff to n_bins : see `Recipe`
+        In pieces: to unpack a tuple costs as much as a small frame.
+    out : ndarray, shape (n_frames, N_OUT), changed
         sS is NaN where there is no volume or no grid (a missing value in the tables), the
         smallest distance infinite where no pair is within reach.
-    space : Workspace
-
-    Returns
-    -------
-    Workspace
-        The one to hand in next time.
+    real, integer, bond_real, bond_integer : see `Workspace`
+    sizes : ndarray, shape (4,), int64, changed
+        Sizes of the workspace that was needed.
     """
-    n = positions.shape[0]
-    out[:] = 0.0
-    out[SS], out[MIN_DISTANCE] = math.nan, math.inf
-    if n == 0:
-        return space
-    whole, inv = np.empty((3, 3)), np.empty((3, 3))
-    complete_cell(cell, pbc, whole)
-    volume = abs(inverse(whole, inv))
-    if not (pbc[0] and pbc[1] and pbc[2]):
-        volume = n / recipe.density if recipe.density > 0 else math.nan
-    if recipe.cutoff > 0:
-        found, real, integer = neighbourhood(
-            positions, whole, inv, pbc, recipe.cutoff, _BOND_CELL, True,
-            space.real, space.integer,
-        )  # fmt: skip
-        bond_real, bond_integer = symmetry(
-            found, n, recipe, out, space.bond_real, space.bond_integer
-        )
-        space = Workspace(real, integer, bond_real, bond_integer)
-    if recipe.n_grid == 0 or volume != volume:
-        return space
-    moments = np.zeros((number_of_bins(recipe), 4))
-    unknown = out[MIN_DISTANCE] == math.inf
-    nearest, space = radial_moments(positions, cell, pbc, recipe, moments, unknown, space)
-    if unknown:
-        out[MIN_DISTANCE] = math.sqrt(nearest)
-    pairs = np.empty(recipe.n_grid)
-    pair_density(moments, recipe.taps, recipe.n_grid, pairs)
-    out[SS] = entropy_integral(pairs, recipe.step, n, n, volume)
-    return space
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def map_frames(
-    offsets: np.ndarray, positions: np.ndarray, cells: np.ndarray, pbc: np.ndarray,
-    recipe: Recipe, out: np.ndarray,
-) -> None:  # fmt: skip
-    """:func:`map_frame` of every frame of a ragged set into `out` (n_frames, N_OUT)."""
-    space = workspace()
+    inv = np.empty((3, 3))
+    moments, pairs = np.empty((n_bins, 4)), np.empty(n_grid)
+    recipe = Recipe(cutoff, mean, density, sigma, step, n_grid, taps)
     for f in range(offsets.shape[0] - 1):
-        space = map_frame(
-            positions[offsets[f] : offsets[f + 1]], cells[f], pbc[f], recipe, out[f], space
+        n = offsets[f + 1] - offsets[f]
+        one = out[f]
+        one[SS], one[MIN_DISTANCE] = math.nan, math.inf
+        one[Q6] = one[N_ISOLATED] = one[N_OVERLAPPING] = 0.0
+        if n == 0:
+            continue
+        where, cell = positions[offsets[f] : offsets[f + 1]], cells[3 * f : 3 * f + 3]
+        periodic = pbc[3 * f : 3 * f + 3]
+        volume = abs(inverse(cell, inv))
+        if not (periodic[0] and periodic[1] and periodic[2]):
+            volume = n / density if density > 0 else math.nan
+        if cutoff > 0:
+            found, real, integer = neighbourhood(
+                where, cell, inv, periodic, cutoff, _BONDS, True, real, integer
+            )
+            bond_real, bond_integer = symmetry(
+                found, n, cutoff, mean, one, bond_real, bond_integer
+            )
+        if n_grid == 0 or volume != volume:
+            continue
+        for k in range(n_bins):
+            for c in range(4):
+                moments[k, c] = 0.0
+        unknown = one[MIN_DISTANCE] == math.inf
+        nearest, real, integer = radial_moments(
+            where, cell, inv, periodic, recipe, moments, unknown, real, integer
         )
+        if unknown:
+            one[MIN_DISTANCE] = math.sqrt(nearest)
+        pair_density(moments, taps, n_grid, pairs)
+        one[SS] = entropy_integral(pairs, step, n, n, volume)
+    sizes[0], sizes[1] = real.shape[0], integer.shape[0]
+    sizes[2], sizes[3] = bond_real.shape[0], bond_integer.shape[0]

@@ -12,42 +12,38 @@ import numpy as np
 from numba import njit
 
 from .bonds import N_Y6, OVERLAP, closer, norm_q6, q6_of_sums, y6
-from .images import Neighbourhood, complete_cell, gather, inverse, neighbourhood
+from .images import INNER, OUTER, Neighbourhood, gather, inverse, neighbourhood
 from .kernels import (
     MIN_DISTANCE,
     N_ISOLATED,
     N_OVERLAPPING,
     Q6,
     Recipe,
-    Workspace,
-    number_of_bins,
     radial_reach,
-    workspace,
 )
 from .radial import add_moments, entropy_integral, pair_density, squared_distances, to_bins
 
-FEW = 5.0
-"""Group size: between those of the bond pass and the radial pass."""
+CELLS = (5.0, 2)
+"""Atoms per cell and layers: between those of the bond pass and the radial pass."""
 
 MAX_GROWTHS = 60
 """How often the reach may grow by a quarter until every atom has its neighbours."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _around(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float, space: Workspace
-) -> tuple[Neighbourhood, Workspace]:
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float
+) -> Neighbourhood:
     """Neighbourhood with every pair from both ends."""
-    whole, inv = np.empty((3, 3)), np.empty((3, 3))
-    complete_cell(cell, pbc, whole)
-    inverse(whole, inv)
-    found, real, integer = neighbourhood(
-        positions, whole, inv, pbc, reach, FEW, False, space.real, space.integer
+    inv = np.empty((3, 3))
+    inverse(cell, inv)
+    found, _, _ = neighbourhood(
+        positions, cell, inv, pbc, reach, CELLS, False, np.empty(1), np.empty(1, dtype=np.int64)
     )
-    return found, Workspace(real, integer, space.bond_real, space.bond_integer)
+    return found
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _neighbours(found: Neighbourhood, k: int, m: int, nearest: int) -> tuple[int, int]:
     """Neighbours of candidate `k` to the front of ``found.index``, the nearest first.
 
@@ -75,7 +71,7 @@ def _neighbours(found: Neighbourhood, k: int, m: int, nearest: int) -> tuple[int
     return wanted, overlaps
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _sums(
     found: Neighbourhood, nearest: int, sums: np.ndarray, n_bonds: np.ndarray
 ) -> tuple[int, int, float]:
@@ -84,7 +80,8 @@ def _sums(
     Returns the smallest number of neighbours, the number of overlapping atoms and the
     smallest squared distance.
     """
-    x, y, z, owner = found.candidates
+    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
+    owner = found.candidate_owner
     fewest, overlapping, smallest = np.int64(2**60), 0, math.inf
     for g in range(found.groups.shape[0]):
         m = gather(found, g, True)
@@ -104,11 +101,11 @@ def _sums(
     return fewest, overlapping, smallest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _nearest_sums(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, nearest: int, sums: np.ndarray,
-    n_bonds: np.ndarray, space: Workspace,
-) -> tuple[int, float, Workspace]:  # fmt: skip
+    n_bonds: np.ndarray,
+) -> tuple[int, float]:  # fmt: skip
     """:func:`_sums` of the nearest neighbours: the reach grows until all atoms have them."""
     n = positions.shape[0]
     open_ = not (pbc[0] or pbc[1] or pbc[2])
@@ -117,28 +114,27 @@ def _nearest_sums(
     overlapping, smallest = 0, math.inf
     for _ in range(MAX_GROWTHS):
         sums[:] = 0.0
-        found, space = _around(positions, cell, pbc, reach, space)
+        found = _around(positions, cell, pbc, reach)
         fewest, overlapping, smallest = _sums(found, nearest, sums, n_bonds)
         if fewest >= wanted:
             break
         reach *= 1.25
-    return overlapping, smallest, space
+    return overlapping, smallest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def nearest_neighbours(
     offsets: np.ndarray, positions: np.ndarray, cells: np.ndarray, pbc: np.ndarray, nearest: int,
     mean: bool, out: np.ndarray,
 ) -> None:  # fmt: skip
     """Q6 of each atom's `nearest` neighbours for every frame into `out` (n_frames, N_OUT)."""
-    space = workspace()
     for f in range(offsets.shape[0] - 1):
         n = offsets[f + 1] - offsets[f]
         sums, n_bonds = np.zeros((n, N_Y6)), np.zeros(n, dtype=np.int64)
         if n == 0:
             continue
-        overlapping, smallest, space = _nearest_sums(
-            positions[offsets[f] : offsets[f + 1]], cells[f], pbc[f], nearest, sums, n_bonds, space
+        overlapping, smallest = _nearest_sums(
+            positions[offsets[f] : offsets[f + 1]], cells[f], pbc[f], nearest, sums, n_bonds
         )
         out[f, Q6] = q6_of_sums(sums, n_bonds, mean)
         out[f, N_ISOLATED] = np.sum(n_bonds == 0)
@@ -146,7 +142,7 @@ def nearest_neighbours(
         out[f, MIN_DISTANCE] = math.sqrt(smallest)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def local_symmetry(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, nearest: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -156,34 +152,27 @@ def local_symmetry(
     """
     n = positions.shape[0]
     sums, n_bonds = np.zeros((n, N_Y6)), np.zeros(n, dtype=np.int64)
-    space = workspace()
     if nearest:
-        _nearest_sums(positions, cell, pbc, nearest, sums, n_bonds, space)
+        _nearest_sums(positions, cell, pbc, nearest, sums, n_bonds)
     else:
-        found, space = _around(positions, cell, pbc, cutoff, space)
-        _sums(found, 0, sums, n_bonds)
+        _sums(_around(positions, cell, pbc, cutoff), 0, sums, n_bonds)
     q6 = np.zeros(n)
     for i in range(n):
         q6[i] = norm_q6(sums[i] / max(n_bonds[i], 1))
     return q6, n_bonds
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def local_entropies(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe
-) -> np.ndarray:
-    """Eq. 6 with the g(r) around each atom, kB, shape (n,); NaN without a volume."""
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe, n_bins: int,
+    volume: float,
+) -> np.ndarray:  # fmt: skip
+    """Eq. 6 with the g(r) around each atom, kB, shape (n,); `volume` of the frame in Å^3."""
     n = positions.shape[0]
-    result = np.full(n, math.nan)
-    whole = np.empty((3, 3))
-    complete_cell(cell, pbc, whole)
-    volume = abs(inverse(whole, np.empty((3, 3))))
-    if not (pbc[0] and pbc[1] and pbc[2]):
-        if recipe.density == 0:
-            return result
-        volume = n / recipe.density
-    found, _ = _around(positions, cell, pbc, radial_reach(recipe), workspace())
-    moments = np.empty((number_of_bins(recipe), 4))
+    result = np.empty(n)
+    reach = radial_reach(recipe.sigma, recipe.step, recipe.n_grid)
+    found = _around(positions, cell, pbc, reach)
+    moments = np.empty((n_bins, 4))
     pairs = np.empty(recipe.n_grid)
     for g in range(found.groups.shape[0]):
         m = gather(found, g, True)
@@ -196,19 +185,19 @@ def local_entropies(
             moments[0, 0] -= 1.0  # the atom itself
             pair_density(moments, recipe.taps, recipe.n_grid, pairs)
             pairs *= 0.5  # of both orders of a pair only the one that starts here
-            result[found.candidates.owner[k]] = entropy_integral(pairs, recipe.step, 1, n, volume)
+            result[found.candidate_owner[k]] = entropy_integral(pairs, recipe.step, 1, n, volume)
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def minimum_distances(
     positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float,
     out: np.ndarray,
 ) -> None:  # fmt: skip
     """Smallest distance of each pair of kinds within `reach` into `out` (n_kinds, n_kinds)."""
     out[:] = math.inf
-    found, _ = _around(positions, cell, pbc, reach, workspace())
-    owner, index = found.candidates.owner, found.index
+    found = _around(positions, cell, pbc, reach)
+    owner, index = found.candidate_owner, found.index
     for g in range(found.groups.shape[0]):
         m = gather(found, g, True)
         for k in range(found.groups[g, 1] - found.groups[g, 0]):

@@ -17,6 +17,7 @@ from ..frames import Frames, from_atoms
 from ..provenance import digest, read_json
 from ..settings import Landscape
 from .cutoff import auto_cutoff
+from .images import complete_cells
 from .kernels import (
     MIN_DISTANCE,
     N_ISOLATED,
@@ -25,7 +26,6 @@ from .kernels import (
     Q6,
     SS,
     Recipe,
-    map_frame,
     map_frames,
     workspace,
 )
@@ -122,22 +122,24 @@ def _map(frames: Frames, settings: Landscape, cutoff: float, n_threads: int) -> 
     recipe = _recipe(settings, cutoff)
 
     def one(i: int, j: int) -> None:
-        offsets = frames.offsets[i : j + 1]
-        positions, cells = frames.positions, frames.cells[i:j]
-        map_frames(offsets, positions, cells, frames.pbc[i:j], recipe, out[i:j])
+        offsets, positions, pbc = frames.offsets[i : j + 1], frames.positions, frames.pbc[i:j]
+        cells = complete_cells(frames.cells[i:j], pbc)
+        map_frames(
+            offsets, positions, cells.reshape(-1, 3), pbc.ravel(), *recipe, recipe.n_bins,
+            out[i:j], *workspace(), np.empty(4, dtype=np.int64),
+        )  # fmt: skip
         if settings.nearest:
             nearest_neighbours(
-                offsets, positions, cells, frames.pbc[i:j], settings.nearest, recipe.mean, out[i:j]
+                offsets, positions, cells, pbc, settings.nearest, recipe.mean, out[i:j]
             )
         if settings.species == "pairs":
             pair_resolved_entropies(
-                offsets, positions, frames.numbers, cells, frames.pbc[i:j],
+                offsets, positions, frames.numbers, cells, pbc,
                 _with_grid(recipe, settings), out[i:j, SS],
             )  # fmt: skip
         if settings.definition == "published-code":
             published_entropies(
-                offsets, positions, cells, frames.pbc[i:j], settings.sigma, settings.rmax,
-                out[i:j, SS],
+                offsets, positions, cells, pbc, settings.sigma, settings.rmax, out[i:j, SS]
             )  # fmt: skip
 
     _in_threads(frames, n_threads, one)
@@ -240,16 +242,27 @@ class Mapper:
         if settings.definition != "equations" or settings.species != "all":
             raise StageError("a Mapper knows definition: equations with species: all; use points")
         self.recipe = _recipe(settings, float(settings.cutoff), entropy)
-        self._out = np.empty(N_OUT)
-        self._space = workspace()
+        self._offsets = np.zeros(2, dtype=np.int64)
+        self._out = np.empty((1, N_OUT))
+        self._sizes = np.ones(4, dtype=np.int64)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Workspace as large as the last frame asked for, and all that follows the frame."""
+        self._space = workspace(tuple(self._sizes.tolist()))
+        self._rest = (*self.recipe, self.recipe.n_bins, self._out, *self._space, self._sizes)
 
     def __call__(self, atoms: Atoms) -> Point:
         """Landscape point of one configuration; positions and cell must be finite."""
-        out = self._out
-        self._space = map_frame(
-            atoms.positions, atoms.cell.array, atoms.pbc, self.recipe, out, self._space
-        )
-        sS, q6, isolated, overlaps, distance = out.tolist()
+        cell, pbc = atoms.cell.array, atoms.pbc
+        if not pbc.all():
+            cell = complete_cells(cell[None], pbc[None])[0]
+        positions = atoms.positions
+        self._offsets[1] = len(positions)
+        map_frames(self._offsets, positions, cell, pbc, *self._rest)
+        if self._sizes[0] > len(self._space.real) or self._sizes[2] > len(self._space.bond_real):
+            self._prepare()
+        sS, q6, isolated, overlaps, distance = self._out[0].tolist()
         return Point(sS, q6, int(isolated), int(overlaps), distance)
 
 
@@ -275,11 +288,14 @@ def per_atom(atoms: Atoms, settings: Landscape) -> pd.DataFrame:
     frames = from_atoms([atoms])
     _refuse_unusable(frames)
     cutoff = 0.0 if settings.cutoff == "auto" else float(settings.cutoff)
-    q6, n_neighbours = local_symmetry(
-        frames.positions, frames.cells[0], frames.pbc[0], cutoff, settings.nearest or 0
-    )
-    recipe = _with_grid(_recipe(settings, cutoff), settings)
-    entropy = local_entropies(frames.positions, frames.cells[0], frames.pbc[0], recipe)
+    pbc = frames.pbc[0]
+    cell = complete_cells(frames.cells, frames.pbc)[0]
+    q6, n_neighbours = local_symmetry(frames.positions, cell, pbc, cutoff, settings.nearest or 0)
+    entropy = np.full(len(atoms), np.nan)
+    if pbc.all() or settings.density:
+        volume = atoms.get_volume() if pbc.all() else len(atoms) / settings.density
+        recipe = _with_grid(_recipe(settings, cutoff), settings)
+        entropy = local_entropies(frames.positions, cell, pbc, recipe, recipe.n_bins, volume)
     return pd.DataFrame({"q6": q6, "n_neighbours": n_neighbours, "sS": entropy})
 
 

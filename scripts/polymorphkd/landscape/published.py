@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from scipy.integrate import simpson
 
-from .images import inverse
+from .images import INNER, OUTER, inverse
 
 N_BINS = 100
 """Bins between 0 and rmax."""
@@ -38,7 +38,7 @@ def published_entropies(
     _entropies(offsets, positions, cells, pbc, sigma, rmax, centres, weights, out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def _nearest_image(d: np.ndarray, cell: np.ndarray) -> float:
     """Smallest squared length of fractional vector `d` (in [-1/2, 1/2]) over near images."""
     best = math.inf
@@ -56,7 +56,7 @@ def _nearest_image(d: np.ndarray, cell: np.ndarray) -> float:
     return best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def _entropies(offsets, positions, cells, pbc, sigma, rmax, centres, weights, out):  # type: ignore[no-untyped-def]
     inv, d = np.empty((3, 3)), np.empty(3)
     width = rmax / centres.shape[0]

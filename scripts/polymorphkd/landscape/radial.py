@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, uint64
 from scipy.linalg import solve_banded
 
-from .images import FAST, Neighbourhood, gather
+from .images import FAST, INNER, OUTER, Neighbourhood, gather
 
 GAUSSIAN_REACH = 5.0
 """Pairs out to rmax + GAUSSIAN_REACH * sigma feed g(r); the rest is below 1e-6."""
@@ -25,11 +25,8 @@ GAUSSIAN_REACH = 5.0
 POINTS_PER_SIGMA = 4
 """Spacing of the r grid is sigma / 4, which keeps sS within 1e-3 kB of the integral."""
 
-ATOMS_PER_CELL = 7.0
-"""Group size of the radial pass, where the reach is long (measured optimum)."""
-
-MARGIN = 2
-"""Nodes below r = 0, where the splines of the first bins reach to."""
+ATOMS_PER_CELL, LAYERS = 7.0, 4
+"""Cells of the radial pass, where the reach is long (measured optimum)."""
 
 
 @lru_cache(maxsize=64)
@@ -53,10 +50,10 @@ def grid_of(sigma: float, rmax: float) -> tuple[float, int]:
     return rmax / (n_grid - 1), n_grid
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+@njit(fastmath=FAST, **INNER)
 def squared_distances(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
     """Squared distances below `limit` (Å^2) of candidate `k` to those from `start` on."""
-    x, y, z, _ = found.candidates
+    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
     out = found.squared
     x0, y0, z0 = x[k], y[k], z[k]
     count = uint64(0)
@@ -68,7 +65,7 @@ def squared_distances(found: Neighbourhood, k: int, start: int, m: int, limit: f
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+@njit(fastmath=FAST, **INNER)
 def to_bins(squared: np.ndarray, index: np.ndarray, per_step: float) -> None:
     """Bin of each distance and its place in the bin (0 to 1), which replaces the square."""
     for p in range(squared.shape[0]):
@@ -78,7 +75,7 @@ def to_bins(squared: np.ndarray, index: np.ndarray, per_step: float) -> None:
         index[p] = k
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def add_moments(place: np.ndarray, index: np.ndarray, n: int, moments: np.ndarray) -> None:
     """Add 1, t, t^2, t^3 of `n` pairs to the moments of their bins."""
     for p in range(uint64(n)):
@@ -90,7 +87,7 @@ def add_moments(place: np.ndarray, index: np.ndarray, n: int, moments: np.ndarra
         bin_[3] += t * t * t
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def pair_moments(
     found: Neighbourhood, step: float, moments: np.ndarray, want_nearest: bool
 ) -> float:
@@ -123,7 +120,7 @@ def pair_moments(
     return nearest
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+@njit(fastmath=FAST, **OUTER)
 def pair_density(moments: np.ndarray, taps: np.ndarray, n_grid: int, out: np.ndarray) -> None:
     """Sum over ordered pairs of normalised Gaussians at r = k step, 1/Å, into `out` (n_grid).
 
@@ -150,7 +147,7 @@ def pair_density(moments: np.ndarray, taps: np.ndarray, n_grid: int, out: np.nda
             out[i] += weight * part[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**INNER)
 def entropy_integral(
     density: np.ndarray, step: float, n_atoms: float, n_others: float, volume: float
 ) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 
 from ..frames import Frames
-from .images import inverse
-from .kernels import Recipe, Workspace, number_of_bins, radial_moments, workspace
+from .images import OUTER, inverse
+from .kernels import Recipe, radial_moments
 from .radial import entropy_integral, pair_density
 
 
@@ -33,48 +33,52 @@ def pair_resolved_entropies(
     """sum over species pairs of x_a x_b S_ab for every frame into `out`, kB per atom.
 
     S_ab = -2 pi rho kB int [g_ab ln g_ab - g_ab + 1] r^2 dr with rho = N/V and g_ab the
-    partial pair correlation of species a around b; a != b counts twice.
+    partial pair correlation of species a around b; a != b counts twice.  Without a volume
+    (not periodic in all directions, no density) the result is NaN.
     """
-    space = workspace()
     for f in range(len(offsets) - 1):
         a, b = offsets[f], offsets[f + 1]
-        if b > a:
+        if a == b:
+            continue
+        volume = abs(np.linalg.det(cells[f]))
+        if not pbc[f].all():
+            volume = (b - a) / recipe.density if recipe.density else math.nan
+        out[f] = math.nan
+        if volume == volume:
             kinds = np.unique(numbers[a:b], return_inverse=True)[1]
-            out[f], space = _one(positions[a:b], kinds, cells[f], pbc[f], recipe, space)
+            out[f] = _one(positions[a:b], kinds, cells[f], pbc[f], recipe, recipe.n_bins, volume)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(**OUTER)
 def _one(
     positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray, pbc: np.ndarray, recipe: Recipe,
-    space: Workspace,
-) -> tuple[float, Workspace]:  # fmt: skip
-    n = positions.shape[0]
-    volume = abs(inverse(cell, np.empty((3, 3))))
-    if not (pbc[0] and pbc[1] and pbc[2]):
-        if recipe.density == 0:
-            return math.nan, space
-        volume = n / recipe.density
+    n_bins: int, volume: float,
+) -> float:  # fmt: skip
+    inv = np.empty((3, 3))
+    inverse(cell, inv)
+    real, integer = np.empty(1), np.empty(1, dtype=np.int64)
     n_kinds = kinds.max() + 1
-    n_bins = number_of_bins(recipe)
     own = np.zeros((n_kinds, n_bins, 4))
     pairs = np.empty(recipe.n_grid)
     total = 0.0
     for a in range(n_kinds):
         of_a = kinds == a
-        _, space = radial_moments(positions[of_a], cell, pbc, recipe, own[a], False, space)
         n_a = np.sum(of_a)
+        _, real, integer = radial_moments(
+            positions[of_a], cell, inv, pbc, recipe, own[a], False, real, integer
+        )
         pair_density(own[a], recipe.taps, recipe.n_grid, pairs)
         total += n_a * entropy_integral(pairs, recipe.step, n_a, n_a, volume)
         for b in range(a):
             of_b = kinds == b
-            n_b = np.sum(of_b)
             # Pairs of a with b: those of both together less those within each.
             both = np.zeros((n_bins, 4))
-            _, space = radial_moments(
-                positions[of_a | of_b], cell, pbc, recipe, both, False, space
+            _, real, integer = radial_moments(
+                positions[of_a | of_b], cell, inv, pbc, recipe, both, False, real, integer
             )
             pair_density(both - own[a] - own[b], recipe.taps, recipe.n_grid, pairs)
             pairs *= 0.5  # ordered pairs that start at a
             # n_b / V in front of the integral, where S_ab has N / V, makes x_a x_b to n_a / N.
+            n_b = np.sum(of_b)
             total += 2 * n_a * entropy_integral(pairs, recipe.step, n_a, n_b, volume)
-    return total / n, space
+    return total / positions.shape[0]
