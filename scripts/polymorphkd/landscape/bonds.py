@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from .images import FAST, INNER, ROW, Neighbourhood, gather
+from .images import FAST, FOUR, INNER, ONE, OWNER, Neighbourhood, Y, Z, gather
 
 N_Y6 = 13
 """Real components of q_6m: m = 0, then real and imaginary parts of m = 1 to 6."""
@@ -77,12 +77,13 @@ class Bonds(NamedTuple):
 @njit(fastmath=FAST, **INNER)
 def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
     """Candidates from `start` on that are closer to candidate `k` than sqrt(limit)."""
-    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
-    squared, index = found.squared, found.index
-    x0, y0, z0 = x[k], y[k], z[k]
+    point, squared, index = found.candidates, found.squared, found.index
+    q = FOUR * uint64(k)
+    x, y, z = point[q], point[q + Y], point[q + Z]
     count = uint64(0)
     for p in range(uint64(start), uint64(m)):
-        dx, dy, dz = x[p] - x0, y[p] - y0, z[p] - z0
+        q = FOUR * p
+        dx, dy, dz = point[q] - x, point[q + Y] - y, point[q + Z] - z
         d2 = dx * dx + dy * dy + dz * dz
         squared[count] = d2
         index[count] = p
@@ -141,17 +142,16 @@ def collect_bonds(
         Smallest squared distance below the cutoff, Å^2; infinite if there is none.
     sums : ndarray, shape (n_atoms, 13), or empty if all bonds are in the buffer
     """
-    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
-    owner, squared, index = found.candidate_owner, found.squared, found.index
+    point, squared, index = found.candidates, found.squared, found.index
     bi, bj = bonds.ends[0], bonds.ends[1]
     bx, by, bz = bonds.vectors[0], bonds.vectors[1], bonds.vectors[2]
     limit, tiny = cutoff * cutoff, OVERLAP * OVERLAP
     nearest = math.inf
     b = uint64(0)
     for g in range(found.groups.shape[0]):
-        m = gather(found, g, True)
+        m = gather(found, g)
         for k in range(uint64(found.groups[g, 1] - found.groups[g, 0])):
-            count = uint64(closer(found, k, k + ROW, m, limit))
+            count = uint64(closer(found, k, k + ONE, m, limit))
             if b + count > uint64(bi.shape[0]):
                 if sums.shape[0] == 0:
                     sums = np.zeros((n_bonds.shape[0], N_Y6))
@@ -159,16 +159,17 @@ def collect_bonds(
                     b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
                 add_bonds(bonds, b, sums)
                 b = uint64(0)
-            i, x0, y0, z0 = uint64(owner[k]), x[k], y[k], z[k]
+            q = FOUR * k
+            i, x, y, z = uint64(point[q + OWNER]), point[q], point[q + Y], point[q + Z]
             n_bonds[i] += count
             for c in range(count):
-                p = uint64(index[c])
-                j = uint64(owner[p])
+                q = FOUR * uint64(index[c])
+                j = uint64(point[q + OWNER])
                 nearest = min(nearest, squared[c])
                 n_bonds[j] += 1
                 bi[b], bj[b] = i, j
-                bx[b], by[b], bz[b] = x[p] - x0, y[p] - y0, z[p] - z0
-                b += ROW
+                bx[b], by[b], bz[b] = point[q] - x, point[q + Y] - y, point[q + Z] - z
+                b += ONE
     if nearest <= tiny:
         b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
     return b, nearest, sums

@@ -12,7 +12,7 @@ atom's own included), triclinic and partly periodic cells alike:
    contiguous scratch array (`gather`), over which the passes of :mod:`.radial` and
    :mod:`.bonds` run without a branch.  No neighbour list is ever stored.
 
-Unsigned indices and contiguous rows are no matter of taste here: they free numba from
+Unsigned indices and flat arrays are no matter of taste here: they free numba from
 wrap-around tests and strides, a factor of three in the inner loops.  Functions that only
 compiled code calls (`INNER`) get no wrapper for Python, which halves the time to compile.
 """
@@ -34,23 +34,24 @@ INNER: dict[str, Any] = OUTER | {"no_cpython_wrapper": True, "no_cfunc_wrapper":
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Fast-math flags of the inner loops; those that break NaN and infinity are not among them."""
 
-LANES = 8
-"""Points are copied in blocks of this many, past the end of a run if need be."""
+LANES = 16
+"""Points are copied in blocks of this many numbers, past the end of a run if need be."""
 
-PAD = 16
-"""Elements behind each run of points, room for such copies."""
+PAD = 8
+"""Points of room behind each run, for such copies."""
 
-ROW = np.uint64(1)
+ONE, FOUR = np.uint64(1), np.uint64(4)
+X, Y, Z, OWNER = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+"""A point is four numbers in a row: x, y, z (Å) and the atom it is, or is an image of."""
 
 
 class Neighbourhood(NamedTuple):
     """Atoms and images of one frame, sorted into cells, and scratch for candidates.
 
-    points : (3, n_points) sorted atoms, then, from `first_image[0]` on, sorted images, Å
-    owner : (n_points,) the atom that each point is, or is an image of
+    points : (4 n_points,) sorted atoms, then, from ``first_image[0]`` on, sorted images
     first_atom, first_image : where each cell begins: ``first[c + 1]`` to ``first[c + 2]``
     groups : (n_groups, 3) runs s to e of sorted atoms that share a cell of a column
-    candidates, candidate_owner : what `gather` found for a group
+    candidates : (4 n_points,) what `gather` found for a group
     squared, index : scratch for the candidates of one atom, Å^2 and positions
     box : (4,) origin of the cells and their edge, Å
     shape : (4,) cells along x and y, layers along z, layers per cell
@@ -59,12 +60,10 @@ class Neighbourhood(NamedTuple):
     """
 
     points: np.ndarray
-    owner: np.ndarray
     first_atom: np.ndarray
     first_image: np.ndarray
     groups: np.ndarray
     candidates: np.ndarray
-    candidate_owner: np.ndarray
     squared: np.ndarray
     index: np.ndarray
     box: np.ndarray
@@ -166,18 +165,18 @@ def _count(fractional: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bo
 @njit(**INNER)
 def _place(
     fractional: np.ndarray, cell: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bool,
-    placed: np.ndarray, owner: np.ndarray,
+    placed: np.ndarray,
 ) -> None:  # fmt: skip
-    """Cartesian atoms, then their images within the window, into `placed` (3, n_points)."""
-    x, y, z = placed[0], placed[1], placed[2]
+    """Cartesian atoms, then their images within the window, into `placed`."""
     n = fractional.shape[0]
-    m = uint64(n)
+    m = FOUR * uint64(n)
     for j in range(n):
         f0, f1, f2 = fractional[j, 0], fractional[j, 1], fractional[j, 2]
         x0 = f0 * cell[0, 0] + f1 * cell[1, 0] + f2 * cell[2, 0]
         y0 = f0 * cell[0, 1] + f1 * cell[1, 1] + f2 * cell[2, 1]
         z0 = f0 * cell[0, 2] + f1 * cell[1, 2] + f2 * cell[2, 2]
-        x[j], y[j], z[j], owner[j] = x0, y0, z0, j
+        p = FOUR * uint64(j)
+        placed[p], placed[p + Y], placed[p + Z], placed[p + OWNER] = x0, y0, z0, j
         low0, high0 = _span(fractional, window, pbc, j, 0)
         low1, high1 = _span(fractional, window, pbc, j, 1)
         low2, high2 = _span(fractional, window, pbc, j, 2)
@@ -190,11 +189,11 @@ def _place(
                 for n2 in range(1 if half and home else low2, high2 + 1):
                     if home and n2 == 0:
                         continue
-                    x[m] = sx + n2 * cell[2, 0]
-                    y[m] = sy + n2 * cell[2, 1]
-                    z[m] = sz + n2 * cell[2, 2]
-                    owner[m] = j
-                    m += ROW
+                    placed[m] = sx + n2 * cell[2, 0]
+                    placed[m + Y] = sy + n2 * cell[2, 1]
+                    placed[m + Z] = sz + n2 * cell[2, 2]
+                    placed[m + OWNER] = j
+                    m += FOUR
 
 
 @njit(**INNER)
@@ -210,10 +209,10 @@ def _layout(
     """
     volume = 1.0
     for k in range(3):
-        row = placed[k]
-        low = high = row[0]
+        low = high = placed[k]
         for p in range(uint64(n_points)):
-            low, high = min(low, row[p]), max(high, row[p])
+            value = placed[FOUR * p + uint64(k)]
+            low, high = min(low, value), max(high, value)
         box[k] = low
         shape[k] = 0
         # A sheet or a row of atoms has an extent across it, too.
@@ -234,36 +233,35 @@ def _layout(
 
 @njit(**INNER)
 def _sort(
-    placed: np.ndarray, placed_owner: np.ndarray, a: int, b: int, box: np.ndarray,
-    shape: np.ndarray, first: np.ndarray, place: np.ndarray, start: int, points: np.ndarray,
-    owner: np.ndarray,
+    placed: np.ndarray, a: int, b: int, box: np.ndarray, shape: np.ndarray, first: np.ndarray,
+    place: np.ndarray, start: int, points: np.ndarray,
 ) -> None:  # fmt: skip
     """Counting sort of points a to b by cell into `points`, from position `start` on."""
-    x, y, z = placed[0], placed[1], placed[2]
-    sx, sy, sz = points[0], points[1], points[2]
     n_cells = uint64(shape[0] * shape[1] * shape[2])
     x0, y0, z0 = box[0], box[1], box[2]
     per_edge, per_layer = 1 / box[3], shape[3] / box[3]
     ny, nz = uint64(shape[1]), uint64(shape[2])
-    for c in range(n_cells + ROW):
+    for c in range(n_cells + ONE):
         first[c] = 0
     for p in range(uint64(a), uint64(b)):
-        cx = uint64((x[p] - x0) * per_edge)
-        cy = uint64((y[p] - y0) * per_edge)
-        c = (cx * ny + cy) * nz + uint64((z[p] - z0) * per_layer)
+        q = FOUR * p
+        cx = uint64((placed[q] - x0) * per_edge)
+        cy = uint64((placed[q + Y] - y0) * per_edge)
+        c = (cx * ny + cy) * nz + uint64((placed[q + Z] - z0) * per_layer)
         place[p] = c
-        first[c + ROW] += 1
+        first[c + ONE] += 1
     first[0] = start
     for c in range(n_cells):
-        first[c + ROW] += first[c]
-    first[n_cells + ROW] = start + b - a
+        first[c + ONE] += first[c]
+    first[n_cells + ONE] = start + b - a
     p = uint64(b)
     while p > uint64(a):  # backwards: the order inside a cell is that of the input
-        p -= ROW
-        c = uint64(place[p]) + ROW
+        p -= ONE
+        c = uint64(place[p]) + ONE
         first[c] -= 1
-        s = uint64(first[c])
-        sx[s], sy[s], sz[s], owner[s] = x[p], y[p], z[p], placed_owner[p]
+        s, q = FOUR * uint64(first[c]), FOUR * p
+        for k in range(FOUR):
+            points[s + k] = placed[q + k]
 
 
 @njit(**INNER)
@@ -326,77 +324,63 @@ def neighbourhood(
         for p in range(head):
             real[p] = old[p]
     most_cells = 8 * m + 1026
-    if integer.shape[0] < 4 + 4 * total + 2 * most_cells + 3 * n:
-        integer = np.empty(((4 + 4 * total + 2 * most_cells + 3 * n) * 5) // 4, dtype=np.int64)
-    placed = real[head : head + 3 * total].reshape(3, total)
-    points = real[head + 3 * total : head + 6 * total].reshape(3, total)
-    placed_owner, owner = integer[4 : 4 + total], integer[4 + total : 4 + 2 * total]
-    at = 4 + 4 * total
+    if integer.shape[0] < 4 + total + 2 * most_cells + 3 * n:
+        integer = np.empty(((4 + total + 2 * most_cells + 3 * n) * 5) // 4, dtype=np.int64)
+    placed, points = real[head : head + 4 * total], real[head + 4 * total : head + 8 * total]
+    at = 4 + total
+    place = integer[4:at]
     first_atom = integer[at : at + most_cells]
     first_image = integer[at + most_cells : at + 2 * most_cells]
+    at += 2 * most_cells
     box, shape = real[6:12], integer[:4]
     shape[3] = cells[1]
-    _place(real[12:head].reshape(n, 3), cell, pbc, real[:6].reshape(3, 2), half, placed,
-           placed_owner)  # fmt: skip
+    _place(real[12:head].reshape(n, 3), cell, pbc, real[:6].reshape(3, 2), half, placed)
     _layout(placed, m, reach, cells[0], box, shape)
-    place = integer[4 + 2 * total : 4 + 3 * total]
-    _sort(placed, placed_owner, 0, n, box, shape, first_atom, place, 0, points, owner)
-    _sort(placed, placed_owner, n, m, box, shape, first_image, place, n + PAD, points, owner)
-    at += 2 * most_cells
+    _sort(placed, 0, n, box, shape, first_atom, place, 0, points)
+    _sort(placed, n, m, box, shape, first_image, place, n + PAD, points)
     groups = integer[at : at + 3 * n].reshape(n, 3)
     groups = groups[: _group(first_atom, shape, groups)]
+    # What was placed is sorted now: its room is that of the candidates.
     found = Neighbourhood(
-        points, owner, first_atom, first_image, groups,
-        real[head + 6 * total : head + 9 * total].reshape(3, total),
-        integer[4 + 3 * total : 4 + 4 * total], placed[0], place, box, shape, reach, half,
+        points, first_atom, first_image, groups, placed,
+        real[head + 8 * total : head + 9 * total], place, box, shape, reach, half,
     )  # fmt: skip
     return found, real, integer
 
 
 @njit(**INNER)
-def _copy(
-    points: np.ndarray, owner: np.ndarray, a: int, b: int, out: np.ndarray,
-    out_owner: np.ndarray, m: int, owners: bool,
-) -> int:  # fmt: skip
+def _copy(points: np.ndarray, a: int, b: int, out: np.ndarray, m: int) -> int:
     """Append points a to b to scratch in whole blocks; returns its new length."""
-    for row in range(3):
-        values, target = points[row], out[row]
-        p, q = uint64(a), uint64(m)
-        while p < uint64(b):
-            for k in range(uint64(LANES)):
-                target[q + k] = values[p + k]
-            p += uint64(LANES)
-            q += uint64(LANES)
-    if owners:
-        p, q = uint64(a), uint64(m)
-        while p < uint64(b):
-            for k in range(uint64(LANES)):
-                out_owner[q + k] = owner[p + k]
-            p += uint64(LANES)
-            q += uint64(LANES)
+    p, q, end = FOUR * uint64(a), FOUR * uint64(m), FOUR * uint64(b)
+    while p < end:
+        for k in range(uint64(LANES)):
+            out[q + k] = points[p + k]
+        p += uint64(LANES)
+        q += uint64(LANES)
     return m + b - a
 
 
 @njit(**INNER)
-def gather(found: Neighbourhood, g: int, owners: bool) -> int:
+def gather(found: Neighbourhood, g: int) -> int:
     """Copy all that may be within reach of group `g` into ``found.candidates``.
 
     The atoms of the group come first, in order; with ``half``, atom k of the group has its
     candidates behind k.  Returns the number of candidates.
     """
-    points, owner, first_atom, first_image = found[0], found[1], found[2], found[3]
-    out, out_owner = found.candidates, found.candidate_owner
+    points, first_atom, first_image = found.points, found.first_atom, found.first_image
+    out = found.candidates
     s, e, mine = found.groups[g, 0], found.groups[g, 1], found.groups[g, 2]
     reach, edge = found.reach * (1 + 1e-9), found.box[3]
     x0, y0, z0 = found.box[0], found.box[1], found.box[2]
     nx, ny, nz = found.shape[0], found.shape[1], found.shape[2]
-    low0, low1, low2 = points[0, s], points[1, s], points[2, s]
+    p = FOUR * uint64(s)
+    low0, low1, low2 = points[p], points[p + Y], points[p + Z]
     high0, high1, high2 = low0, low1, low2
-    for p in range(s + 1, e):
-        low0, high0 = min(low0, points[0, p]), max(high0, points[0, p])
-        low1, high1 = min(low1, points[1, p]), max(high1, points[1, p])
-        low2, high2 = min(low2, points[2, p]), max(high2, points[2, p])
-    m = _copy(points, owner, s, e, out, out_owner, 0, owners)
+    for p in range(FOUR * uint64(s) + FOUR, FOUR * uint64(e), FOUR):
+        low0, high0 = min(low0, points[p]), max(high0, points[p])
+        low1, high1 = min(low1, points[p + Y]), max(high1, points[p + Y])
+        low2, high2 = min(low2, points[p + Z]), max(high2, points[p + Z])
+    m = _copy(points, s, e, out, 0)
     per_edge, per_layer = 1 / edge, found.shape[3] / edge
     cx_low = max(int((low0 - reach - x0) * per_edge), 0)
     cx_high = min(int((high0 + reach - x0) * per_edge), nx - 1)
@@ -415,15 +399,15 @@ def gather(found: Neighbourhood, g: int, owners: bool) -> int:
             tall = math.sqrt(left)
             column = cx * ny + cy
             base = column * nz + 1
-            a = base + max(int((low2 - tall - z0) * per_layer), 0)
-            b = base + min(int((high2 + tall - z0) * per_layer), nz - 1) + 1
-            m = _copy(points, owner, first_image[a], first_image[b], out, out_owner, m, owners)
+            a = uint64(base + max(int((low2 - tall - z0) * per_layer), 0))
+            b = uint64(base + min(int((high2 + tall - z0) * per_layer), nz - 1) + 1)
+            m = _copy(points, first_image[a], first_image[b], out, m)
             if column < mine and found.half:
                 continue
-            begin, end = first_atom[a], first_atom[b]
+            begin = first_atom[a]
             if column == mine:
                 if not found.half:
-                    m = _copy(points, owner, begin, s, out, out_owner, m, owners)
+                    m = _copy(points, begin, s, out, m)
                 begin = e
-            m = _copy(points, owner, begin, end, out, out_owner, m, owners)
+            m = _copy(points, begin, first_atom[b], out, m)
     return m

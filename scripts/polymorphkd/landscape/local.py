@@ -80,13 +80,12 @@ def _sums(
     Returns the smallest number of neighbours, the number of overlapping atoms and the
     smallest squared distance.
     """
-    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
-    owner = found.candidate_owner
+    point = found.candidates.reshape(-1, 4)
     fewest, overlapping, smallest = np.int64(2**60), 0, math.inf
     for g in range(found.groups.shape[0]):
-        m = gather(found, g, True)
+        m = gather(found, g)
         for k in range(found.groups[g, 1] - found.groups[g, 0]):
-            i = owner[k]
+            i = int(point[k, 3])
             n_bonds[i], overlaps = _neighbours(found, k, m, nearest)
             fewest = min(fewest, n_bonds[i])
             if overlaps:
@@ -95,7 +94,10 @@ def _sums(
             for c in range(n_bonds[i]):
                 p = found.index[c]
                 smallest = min(smallest, found.squared[c])
-                terms = y6(x[p] - x[k], y[p] - y[k], z[p] - z[k], found.squared[c])
+                terms = y6(
+                    point[p, 0] - point[k, 0], point[p, 1] - point[k, 1],
+                    point[p, 2] - point[k, 2], found.squared[c],
+                )  # fmt: skip
                 for q in range(N_Y6):
                     sums[i, q] += terms[q]
     return fewest, overlapping, smallest
@@ -175,7 +177,7 @@ def local_entropies(
     moments = np.empty((n_bins, 4))
     pairs = np.empty(recipe.n_grid)
     for g in range(found.groups.shape[0]):
-        m = gather(found, g, True)
+        m = gather(found, g)
         for k in range(found.groups[g, 1] - found.groups[g, 0]):
             count = squared_distances(found, k, 0, m, found.reach**2)
             squared, index = found.squared[:count], found.index[:count]
@@ -185,7 +187,9 @@ def local_entropies(
             moments[0, 0] -= 1.0  # the atom itself
             pair_density(moments, recipe.taps, recipe.n_grid, pairs)
             pairs *= 0.5  # of both orders of a pair only the one that starts here
-            result[found.candidate_owner[k]] = entropy_integral(pairs, recipe.step, 1, n, volume)
+            result[int(found.candidates[4 * k + 3])] = entropy_integral(
+                pairs, recipe.step, 1, n, volume
+            )
     return result
 
 
@@ -197,11 +201,12 @@ def minimum_distances(
     """Smallest distance of each pair of kinds within `reach` into `out` (n_kinds, n_kinds)."""
     out[:] = math.inf
     found = _around(positions, cell, pbc, reach)
-    owner, index = found.candidate_owner, found.index
+    point, index = found.candidates, found.index
     for g in range(found.groups.shape[0]):
-        m = gather(found, g, True)
+        m = gather(found, g)
         for k in range(found.groups[g, 1] - found.groups[g, 0]):
             for c in range(closer(found, k, 0, m, reach * reach)):
                 if index[c] != k:
-                    a, b = kinds[owner[k]], kinds[owner[index[c]]]
+                    a = kinds[int(point[4 * k + 3])]
+                    b = kinds[int(point[4 * index[c] + 3])]
                     out[a, b] = min(out[a, b], math.sqrt(found.squared[c]))

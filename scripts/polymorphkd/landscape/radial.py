@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, uint64
 from scipy.linalg import solve_banded
 
-from .images import FAST, INNER, OUTER, Neighbourhood, gather
+from .images import FAST, FOUR, INNER, OUTER, Neighbourhood, Y, Z, gather
 
 GAUSSIAN_REACH = 5.0
 """Pairs out to rmax + GAUSSIAN_REACH * sigma feed g(r); the rest is below 1e-6."""
@@ -53,12 +53,13 @@ def grid_of(sigma: float, rmax: float) -> tuple[float, int]:
 @njit(fastmath=FAST, **INNER)
 def squared_distances(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
     """Squared distances below `limit` (Å^2) of candidate `k` to those from `start` on."""
-    x, y, z = found.candidates[0], found.candidates[1], found.candidates[2]
-    out = found.squared
-    x0, y0, z0 = x[k], y[k], z[k]
+    point, out = found.candidates, found.squared
+    q = FOUR * uint64(k)
+    x, y, z = point[q], point[q + Y], point[q + Z]
     count = uint64(0)
     for p in range(uint64(start), uint64(m)):
-        dx, dy, dz = x[p] - x0, y[p] - y0, z[p] - z0
+        q = FOUR * p
+        dx, dy, dz = point[q] - x, point[q + Y] - y, point[q + Z] - z
         squared = dx * dx + dy * dy + dz * dz
         out[count] = squared  # kept only if counted: no branch to mispredict
         count += uint64(squared < limit)
@@ -108,7 +109,7 @@ def pair_moments(
     per_step = 1 / step
     nearest = math.inf
     for g in range(found.groups.shape[0]):
-        m = gather(found, g, False)
+        m = gather(found, g)
         for k in range(found.groups[g, 1] - found.groups[g, 0]):
             count = squared_distances(found, k, k + 1, m, limit)
             squared, index = found.squared[:count], found.index[:count]
