@@ -133,7 +133,7 @@ def tables(report: dict[str, Any]) -> list[Table]:
     if report["pairs"]:
         pairs = Table(
             "A", "B", "only A", "only B", "both", "Jaccard", "A in B", "B in A",
-            title="occupied cells of two sets; A in B: share of the cells of A that B covers", title_justify="left",
+            title="occupied cells (A in B: share of A that B covers)", title_justify="left",
         )  # fmt: skip
         for pair in report["pairs"]:
             pairs.add_row(
