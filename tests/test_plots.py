@@ -471,6 +471,28 @@ def test_click_draws_the_structure_or_tells_what_to_open(mapped):
     assert re.search(r"open a\.xyz, index \d+ \(counted from 0\)", missing["message"])
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node runs the script of the page")
+@pytest.mark.parametrize(("color", "told"), [("phase", "phase: bcc"), ("mass", "mass: 7.25")])
+def test_hover_tells_what_the_colour_means(mapped, color, told):
+    table = pd.read_parquet("a.parquet")
+    table.assign(mass=np.arange(12) + 0.25).to_parquet("c.parquet")
+    page = page_of("c.parquet", color=color)
+    Path("data.json").write_text(json.dumps(page.data))
+    Path("page.js").write_text(page.scripts[1])
+    done = subprocess.run(
+        ["node", str(ROOT / "tests/page_harness.js"), "data.json", "page.js"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    texts = {
+        row: text
+        for trace in json.loads(done.stdout)["landscape"]
+        for row, text in zip(trace.get("customdata", []), trace.get("text", []), strict=True)
+    }
+    assert [row for row, text in texts.items() if told in text.split("<br>")] == (
+        [1, 4, 7, 10] if color == "phase" else [7]
+    )
+
+
 def test_command_makes_a_figure_and_a_page_of_real_frames(tmp_path):
     from polymorphkd.landscape import points
     from polymorphkd.settings import Landscape

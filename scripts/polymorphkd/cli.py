@@ -1,4 +1,4 @@
-"""Command line: ``polymorphkd doctor | convert | status | schema``.
+"""Command line: ``polymorphkd doctor | convert | coverage | plot | status | schema``.
 
 Each command imports what it needs when it runs, so that help is instant.
 """

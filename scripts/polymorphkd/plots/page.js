@@ -4,6 +4,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const points = data.points;
+for (const layer of data.layers) layer.members = new Set(layer.rows);
 const FONT = { family: "DejaVu Sans, Verdana, sans-serif", size: 13, color: "#222" };
 const MANY = 5000; // more points than this are drawn by WebGL
 
@@ -19,6 +20,17 @@ function origin(row) {
   return index === undefined ? file : `${file}, index ${index}`;
 }
 
+// What the colour of a point means: its category or its number, unless told anyway.
+function colourFact(row) {
+  if (!data.category) {
+    const value = data.scale && !data.scale.ticks ? data.scale.values[row] : null;
+    const told = !data.scale || data.scale.label.startsWith("energy per atom");
+    return told || value === null ? [] : [[data.scale.label, String(value)]];
+  }
+  const layer = data.layers.find((one) => one.members.has(row));
+  return [[data.category, layer.name]];
+}
+
 // Names and values of everything known of a point; what is not known is left out.
 function facts(row) {
   const energy = at(points.energy, row);
@@ -29,6 +41,7 @@ function facts(row) {
     ["energy per atom", energy === undefined ? undefined : `${energy.toFixed(4)} eV`],
     ["sS", `${points.sS[row].toFixed(3)} kB per atom`],
     ["Q6", points.Q6[row].toFixed(4)],
+    ...colourFact(row),
   ].filter(([, value]) => value !== undefined);
 }
 
@@ -218,12 +231,12 @@ let width = 3; // of the cube that is shown, in Å
 function diameter(number) {
   const distance = camera ? Math.hypot(camera.eye.x, camera.eye.y, camera.eye.z) : start();
   const pixels = (1.15 * panel.clientHeight) / (distance * width);
-  return Math.max(3, 1.2 * data.elements[number].radius * pixels);
+  return Math.min(60, Math.max(3, 0.95 * data.elements[number].radius * pixels));
 }
 
 // Distance of the camera from which the cube fits into a panel of this shape.
 function start() {
-  return 0.8 * Math.hypot(...VIEW) * Math.max(1, panel.clientHeight / panel.clientWidth);
+  return 1.05 * Math.hypot(...VIEW) * Math.max(1, panel.clientHeight / panel.clientWidth);
 }
 
 function drawStructure(structure) {

@@ -93,6 +93,7 @@ def page_data(scene: Scene, options: Options) -> dict[str, Any]:
             {"label": label, "colour": look.colour, "symbol": SYMBOLS[look.marker]}
             for look, label in scene.legend
         ],
+        "category": scene.category,
         "scale": _scale(scene, rows),
         "points": _columns(shown),
         "density": _density(scene) if dense else None,

@@ -25,7 +25,7 @@ QUANTITIES = {
     "min_distance": "shortest distance (Å)",
     "n_atoms": "atoms per frame",
     "n_isolated": "atoms without neighbour",
-    "n_overlapping": "overlapping pairs",
+    "n_overlapping": "overlapping atoms",
     "sS": "sS (kB per atom)",
     "Q6": "Q6",
 }
@@ -74,6 +74,8 @@ class Scene:
         Number that gives each point its colour; NaN where there is none.
     quantity : str
         Name of that number, with unit.
+    category : str
+        Column whose categories the layers are, empty where they are sets.
     notes : list of str
         What the reader has to be told: points left out, and why.
     box : Box
@@ -88,6 +90,7 @@ class Scene:
     box: Box
     values: np.ndarray | None = None
     quantity: str = ""
+    category: str = ""
     notes: list[str] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
 
@@ -174,6 +177,7 @@ def _by_column(scene: Scene, names: Sequence[str], color: str) -> None:
         if n_none := int((~np.isfinite(values)).sum()):
             scene.notes.append(f"{n_none:,} without a value in grey")
         return
+    scene.category = color
     _by_category(scene, names, categories(column))
 
 
