@@ -21,6 +21,9 @@ N_Y6 = 13
 ATOMS_PER_CELL, LAYERS = 4.0, 1
 """Cells of the bond pass, where the reach is short (measured optimum)."""
 
+SMALL = 128
+"""Up to so many atoms every pair is looked at, where the nearest image of each will do."""
+
 OVERLAP = 1e-6
 """Atoms closer than this (Å) share one place: their bond has no direction."""
 
@@ -74,6 +77,105 @@ class Bonds(NamedTuple):
     vectors: np.ndarray
 
 
+@njit(**INNER)
+def _drop_overlaps(bonds: Bonds, n: int, n_bonds: np.ndarray, shared: np.ndarray) -> int:
+    """Remove the bonds without a direction (`OVERLAP`) and mark their atoms in `shared`.
+
+    Returns how many bonds are left.
+    """
+    kept = 0
+    for b in range(n):
+        x, y, z = bonds.vectors[0, b], bonds.vectors[1, b], bonds.vectors[2, b]
+        i, j = bonds.ends[0, b], bonds.ends[1, b]
+        if x * x + y * y + z * z <= OVERLAP * OVERLAP:
+            n_bonds[i] -= 1
+            n_bonds[j] -= 1
+            shared[i] = shared[j] = 1
+            continue
+        bonds.ends[0, kept], bonds.ends[1, kept] = i, j
+        bonds.vectors[0, kept], bonds.vectors[1, kept], bonds.vectors[2, kept] = x, y, z
+        kept += 1
+    return kept
+
+
+@njit(**INNER)
+def nearest_images_suffice(n_atoms: int, inv: np.ndarray, pbc: np.ndarray, cutoff: float) -> bool:
+    """Whether `bonds_of_nearest_images` finds all bonds, and faster than cells do."""
+    if n_atoms > SMALL:
+        return False
+    for k in range(3):
+        # 1 / height of the cell along k; a bond is shorter than half the height.
+        height = inv[0, k] ** 2 + inv[1, k] ** 2 + inv[2, k] ** 2
+        if pbc[k] and 4 * cutoff * cutoff * height > 1:
+            return False
+    return True
+
+
+@njit(fastmath=FAST, **INNER)
+def _nearest_images(
+    fractional: np.ndarray, cell: np.ndarray, periodic: np.ndarray, i: int, found: np.ndarray
+) -> None:
+    """Vectors from atom `i` to the nearest images of those behind it, and their squares."""
+    fx, fy, fz = fractional[0], fractional[1], fractional[2]
+    dx, dy, dz, squared = found[0], found[1], found[2], found[3]
+    a0, a1, a2 = cell[0, 0], cell[0, 1], cell[0, 2]
+    b0, b1, b2 = cell[1, 0], cell[1, 1], cell[1, 2]
+    c0, c1, c2 = cell[2, 0], cell[2, 1], cell[2, 2]
+    p0, p1, p2 = periodic[0], periodic[1], periodic[2]
+    x0, y0, z0 = fx[i], fy[i], fz[i]
+    for j in range(uint64(i) + ONE, uint64(fx.shape[0])):
+        u, v, w = fx[j] - x0, fy[j] - y0, fz[j] - z0
+        u -= p0 * math.floor(u + 0.5)
+        v -= p1 * math.floor(v + 0.5)
+        w -= p2 * math.floor(w + 0.5)
+        x, y, z = u * a0 + v * b0 + w * c0, u * a1 + v * b1 + w * c1, u * a2 + v * b2 + w * c2
+        dx[j], dy[j], dz[j] = x, y, z
+        squared[j] = x * x + y * y + z * z
+
+
+@njit(**INNER)
+def bonds_of_nearest_images(
+    positions: np.ndarray, cell: np.ndarray, inv: np.ndarray, pbc: np.ndarray, cutoff: float,
+    bonds: Bonds, n_bonds: np.ndarray, shared: np.ndarray, scratch: np.ndarray,
+) -> tuple[int, float]:  # fmt: skip
+    """All bonds of a small frame, one image per pair: see :func:`collect_bonds`.
+
+    `bonds` has room for every pair, `scratch` for 7 n_atoms + 3 numbers.
+    """
+    n = positions.shape[0]
+    fractional, found = scratch[: 3 * n].reshape(3, n), scratch[3 * n : 7 * n].reshape(4, n)
+    periodic = scratch[7 * n : 7 * n + 3]
+    for k in range(3):
+        periodic[k] = 1.0 if pbc[k] else 0.0
+        for i in range(n):
+            fractional[k, i] = (
+                positions[i, 0] * inv[0, k]
+                + positions[i, 1] * inv[1, k]
+                + positions[i, 2] * inv[2, k]
+            )
+    bi, bj = bonds.ends[0], bonds.ends[1]
+    bx, by, bz = bonds.vectors[0], bonds.vectors[1], bonds.vectors[2]
+    dx, dy, dz, squared = found[0], found[1], found[2], found[3]
+    limit = cutoff * cutoff
+    nearest = math.inf
+    b = uint64(0)
+    for i in range(uint64(n)):
+        _nearest_images(fractional, cell, periodic, i, found)
+        start = b
+        for j in range(i + ONE, uint64(n)):
+            bj[b] = j  # kept only if counted: no branch to mispredict
+            b += uint64(squared[j] < limit)
+        n_bonds[i] += b - start
+        for c in range(start, b):
+            j = uint64(bj[c])
+            nearest = min(nearest, squared[j])
+            n_bonds[j] += 1
+            bi[c], bx[c], by[c], bz[c] = i, dx[j], dy[j], dz[j]
+    if nearest <= OVERLAP * OVERLAP:
+        b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
+    return b, nearest
+
+
 @njit(fastmath=FAST, **INNER)
 def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
     """Candidates from `start` on that are closer to candidate `k` than sqrt(limit)."""
@@ -101,27 +203,6 @@ def add_bonds(bonds: Bonds, n: int, sums: np.ndarray) -> None:
         for k in range(N_Y6):
             sums[i, k] += terms[k]
             sums[j, k] += terms[k]
-
-
-@njit(**INNER)
-def _drop_overlaps(bonds: Bonds, n: int, n_bonds: np.ndarray, shared: np.ndarray) -> int:
-    """Remove the bonds without a direction (`OVERLAP`) and mark their atoms in `shared`.
-
-    Returns how many bonds are left.
-    """
-    kept = 0
-    for b in range(n):
-        x, y, z = bonds.vectors[0, b], bonds.vectors[1, b], bonds.vectors[2, b]
-        i, j = bonds.ends[0, b], bonds.ends[1, b]
-        if x * x + y * y + z * z <= OVERLAP * OVERLAP:
-            n_bonds[i] -= 1
-            n_bonds[j] -= 1
-            shared[i] = shared[j] = 1
-            continue
-        bonds.ends[0, kept], bonds.ends[1, kept] = i, j
-        bonds.vectors[0, kept], bonds.vectors[1, kept], bonds.vectors[2, kept] = x, y, z
-        kept += 1
-    return kept
 
 
 @njit(**INNER)

@@ -10,9 +10,18 @@ from numba import njit
 
 from . import bonds as _bonds
 from . import radial as _radial
-from .bonds import N_Y6, Bonds, add_bonds, averaged_q6, collect_bonds, q6_of_sums
-from .images import INNER, OUTER, Neighbourhood, inverse, neighbourhood
-from .radial import GAUSSIAN_REACH, entropy_integral, pair_density, pair_moments
+from .bonds import (
+    N_Y6,
+    Bonds,
+    add_bonds,
+    averaged_q6,
+    bonds_of_nearest_images,
+    collect_bonds,
+    nearest_images_suffice,
+    q6_of_sums,
+)
+from .images import INNER, OUTER, inverse, neighbourhood
+from .radial import BINS_PER_STEP, GAUSSIAN_REACH, entropy_integral, pair_density, pair_moments
 
 SS, Q6, N_ISOLATED, N_OVERLAPPING, MIN_DISTANCE, N_OUT = range(6)
 """Columns of the output of :func:`map_frames`."""
@@ -45,7 +54,7 @@ class Recipe(NamedTuple):
     def n_bins(self) -> int:
         """Bins that reach as far as the pairs do."""
         reach = (self.n_grid - 1) * self.step + GAUSSIAN_REACH * self.sigma
-        return int(reach / self.step) + 2
+        return int(reach / self.step * BINS_PER_STEP) + 2
 
 
 class Workspace(NamedTuple):
@@ -68,23 +77,40 @@ def workspace(sizes: tuple[int, ...] = (1, 1, 1, 1)) -> Workspace:
 
 @njit(**INNER)
 def symmetry(
-    found: Neighbourhood, n_atoms: int, cutoff: float, mean: bool, out: np.ndarray,
-    real: np.ndarray, integer: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    positions: np.ndarray, cell: np.ndarray, inv: np.ndarray, pbc: np.ndarray, cutoff: float,
+    mean: bool, out: np.ndarray, space: Workspace,
+) -> Workspace:  # fmt: skip
     """Q6, isolated and overlapping atoms and smallest distance of a frame into `out`."""
-    # One atom alone may have as many bonds as there are candidates.
-    room = max(BONDS_PER_ATOM * n_atoms, found.squared.shape[0])
-    if real.shape[0] < 4 * room or integer.shape[0] < 2 * (n_atoms + room):
-        real, integer = np.empty(5 * room), np.empty(3 * (n_atoms + room), dtype=np.int64)
+    real, integer, bond_real, bond_integer = space
+    n_atoms = positions.shape[0]
+    direct = nearest_images_suffice(n_atoms, inv, pbc, cutoff)
+    if direct:
+        room = n_atoms * n_atoms // 2 + 8
+    else:
+        found, real, integer = neighbourhood(
+            positions, cell, inv, pbc, cutoff, _BONDS, True, real, integer
+        )
+        # One atom alone may have as many bonds as there are candidates.
+        room = max(BONDS_PER_ATOM * n_atoms, found.squared.shape[0])
+    if bond_real.shape[0] < 4 * room or bond_integer.shape[0] < 2 * (n_atoms + room):
+        bond_real = np.empty(5 * room)
+        bond_integer = np.empty(3 * (n_atoms + room), dtype=np.int64)
     bonds = Bonds(
-        integer[2 * n_atoms : 2 * (n_atoms + room)].reshape(2, room),
-        real[: 4 * room].reshape(4, room),
+        bond_integer[2 * n_atoms : 2 * (n_atoms + room)].reshape(2, room),
+        bond_real[: 4 * room].reshape(4, room),
     )
-    n_bonds, shared = integer[:n_atoms], integer[n_atoms : 2 * n_atoms]
+    n_bonds, shared = bond_integer[:n_atoms], bond_integer[n_atoms : 2 * n_atoms]
     for i in range(n_atoms):
         n_bonds[i] = shared[i] = 0
     sums = np.zeros((n_atoms if mean else 0, N_Y6))
-    n, nearest, sums = collect_bonds(found, cutoff, bonds, n_bonds, shared, sums)
+    if direct:
+        if real.shape[0] < 7 * n_atoms + 3:
+            real = np.empty(8 * n_atoms + 3)
+        n, nearest = bonds_of_nearest_images(
+            positions, cell, inv, pbc, cutoff, bonds, n_bonds, shared, real
+        )
+    else:
+        n, nearest, sums = collect_bonds(found, cutoff, bonds, n_bonds, shared, sums)
     if sums.shape[0]:
         add_bonds(bonds, n, sums)
         out[Q6] = q6_of_sums(sums, n_bonds, mean)
@@ -96,7 +122,7 @@ def symmetry(
         overlapping += shared[i]
     out[N_ISOLATED], out[N_OVERLAPPING] = isolated, overlapping
     out[MIN_DISTANCE] = math.sqrt(nearest)
-    return real, integer
+    return Workspace(real, integer, bond_real, bond_integer)
 
 
 @njit(**INNER)
@@ -115,7 +141,7 @@ def radial_moments(
     found, real, integer = neighbourhood(
         positions, cell, inv, pbc, reach, _RADIAL, True, real, integer
     )
-    nearest = pair_moments(found, recipe.step, moments, want_nearest)
+    nearest = pair_moments(found, recipe.step / BINS_PER_STEP, moments, want_nearest)
     return nearest, real, integer
 
 
@@ -126,7 +152,7 @@ def map_frames(
     taps: np.ndarray, n_bins: int, out: np.ndarray,
     real: np.ndarray, integer: np.ndarray, bond_real: np.ndarray, bond_integer: np.ndarray,
     sizes: np.ndarray,
-) -> None:  # fmt: skip
+) -> bool:  # fmt: skip
     """Landscape points of a ragged set of frames.
 
     Parameters
@@ -145,7 +171,13 @@ def map_frames(
     real, integer, bond_real, bond_integer : see `Workspace`
     sizes : ndarray, shape (4,), int64, changed
         Sizes of the workspace that was needed.
+
+    Returns
+    -------
+    bool
+        Whether the workspace handed in was too small: larger ones spare time next time.
     """
+    given = real.shape[0] + bond_real.shape[0]
     inv = np.empty((3, 3))
     moments, pairs = np.empty((n_bins, 4)), np.empty(n_grid)
     recipe = Recipe(cutoff, mean, density, sigma, step, n_grid, taps)
@@ -162,12 +194,10 @@ def map_frames(
         if not (periodic[0] and periodic[1] and periodic[2]):
             volume = n / density if density > 0 else math.nan
         if cutoff > 0:
-            found, real, integer = neighbourhood(
-                where, cell, inv, periodic, cutoff, _BONDS, True, real, integer
-            )
-            bond_real, bond_integer = symmetry(
-                found, n, cutoff, mean, one, bond_real, bond_integer
-            )
+            real, integer, bond_real, bond_integer = symmetry(
+                where, cell, inv, periodic, cutoff, mean, one,
+                Workspace(real, integer, bond_real, bond_integer),
+            )  # fmt: skip
         if n_grid == 0 or volume != volume:
             continue
         for k in range(n_bins):
@@ -183,3 +213,4 @@ def map_frames(
         one[SS] = entropy_integral(pairs, step, n, n, volume)
     sizes[0], sizes[1] = real.shape[0], integer.shape[0]
     sizes[2], sizes[3] = bond_real.shape[0], bond_integer.shape[0]
+    return real.shape[0] + bond_real.shape[0] > given

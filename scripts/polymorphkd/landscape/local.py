@@ -21,7 +21,14 @@ from .kernels import (
     Recipe,
     radial_reach,
 )
-from .radial import add_moments, entropy_integral, pair_density, squared_distances, to_bins
+from .radial import (
+    BINS_PER_STEP,
+    add_moments,
+    entropy_integral,
+    pair_density,
+    squared_distances,
+    to_bins,
+)
 
 CELLS = (5.0, 2)
 """Atoms per cell and layers: between those of the bond pass and the radial pass."""
@@ -181,7 +188,7 @@ def local_entropies(
         for k in range(found.groups[g, 1] - found.groups[g, 0]):
             count = squared_distances(found, k, 0, m, found.reach**2)
             squared, index = found.squared[:count], found.index[:count]
-            to_bins(squared, index, 1 / recipe.step)
+            to_bins(squared, index, BINS_PER_STEP / recipe.step)
             moments[:] = 0.0
             add_moments(squared, index, count, moments)
             moments[0, 0] -= 1.0  # the atom itself

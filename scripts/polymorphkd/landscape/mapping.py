@@ -244,13 +244,14 @@ class Mapper:
         self.recipe = _recipe(settings, float(settings.cutoff), entropy)
         self._offsets = np.zeros(2, dtype=np.int64)
         self._out = np.empty((1, N_OUT))
+        self._row = self._out[0]
         self._sizes = np.ones(4, dtype=np.int64)
         self._prepare()
 
     def _prepare(self) -> None:
         """Workspace as large as the last frame asked for, and all that follows the frame."""
-        self._space = workspace(tuple(self._sizes.tolist()))
-        self._rest = (*self.recipe, self.recipe.n_bins, self._out, *self._space, self._sizes)
+        space = workspace(tuple(self._sizes.tolist()))
+        self._rest = (*self.recipe, self.recipe.n_bins, self._out, *space, self._sizes)
 
     def __call__(self, atoms: Atoms) -> Point:
         """Landscape point of one configuration; positions and cell must be finite."""
@@ -259,10 +260,9 @@ class Mapper:
             cell = complete_cells(cell[None], pbc[None])[0]
         positions = atoms.positions
         self._offsets[1] = len(positions)
-        map_frames(self._offsets, positions, cell, pbc, *self._rest)
-        if self._sizes[0] > len(self._space.real) or self._sizes[2] > len(self._space.bond_real):
+        if map_frames(self._offsets, positions, cell, pbc, *self._rest):
             self._prepare()
-        sS, q6, isolated, overlaps, distance = self._out[0].tolist()
+        sS, q6, isolated, overlaps, distance = self._row.tolist()
         return Point(sS, q6, int(isolated), int(overlaps), distance)
 
 
