@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111, graphene
 from ase.neighborlist import neighbor_list
 from polymorphkd.errors import StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms
-from polymorphkd.landscape import auto_cutoff, points, settings_digest
+from polymorphkd.landscape import Mapper, auto_cutoff, per_atom, points, settings_digest
 from polymorphkd.landscape.grid import bounding_box, cells, coordinates, coverage
 from polymorphkd.settings import Landscape
 from scipy.special import sph_harm_y
@@ -222,3 +223,129 @@ def test_alloys_are_species_blind(aluminium):
     both = points(concatenate([aluminium, mixed]), settings)
     n = len(aluminium)
     np.testing.assert_array_equal(both["sS"][:n], both["sS"][n:])
+
+
+def test_icosahedron_by_nearest_neighbours_and_by_cutoff():
+    golden = (1 + math.sqrt(5)) / 2
+    corners = [(0, s, t * golden) for s in (-1, 1) for t in (-1, 1)]
+    shell = np.array([np.roll(c, k) for c in corners for k in range(3)])
+    cluster = Atoms("Ar13", positions=np.vstack([[0, 0, 0], shell]) * 2)
+    radius = np.linalg.norm(shell[0]) * 2
+    for settings in (Landscape(cutoff=radius * 1.02), Landscape(nearest=12)):
+        local = per_atom(cluster, settings)
+        assert local.q6[0] ** 2 == pytest.approx(11 / 25, abs=1e-12)
+        assert local.n_neighbours[0] == 12
+        assert local.sS.isna().all()
+
+
+@pytest.mark.parametrize("k", [4, 12, 14])
+def test_nearest_neighbours_agree_with_sorting_all_distances(k):
+    atoms = skewed(n=6, seed=5)
+    i, d, vectors = neighbor_list("idD", from_atoms([atoms]).atoms(0), 9.0)
+    expected = np.zeros((6, 13), dtype=complex)
+    for a in range(6):
+        for v in vectors[i == a][np.argsort(d[i == a])[:k]]:
+            theta, phi = math.acos(v[2] / np.linalg.norm(v)), math.atan2(v[1], v[0])
+            expected[a] += [sph_harm_y(6, m, theta, phi) / k for m in range(-6, 7)]
+    q6 = np.sqrt(4 * np.pi / 13 * np.sum(np.abs(expected.mean(axis=0)) ** 2))
+    assert points(from_atoms([atoms]), Landscape(nearest=k)).Q6[0] == pytest.approx(q6, abs=1e-12)
+
+
+def test_local_entropy_of_equivalent_atoms_is_that_of_the_crystal():
+    copper = bulk("Cu", "fcc", 3.61, cubic=True)
+    local = per_atom(copper, Landscape(cutoff=3.0))
+    np.testing.assert_allclose(local.sS, point(copper, 3.0).sS, atol=1e-9)
+    np.testing.assert_allclose(local.q6**2, 169 / 512, atol=1e-9)
+
+
+def pair_entropy(atoms: Atoms, sigma: float = 0.1, rmax: float = 8.0) -> float:
+    """Sum over species pairs of x_a x_b S_ab, pair by pair."""
+    atoms = from_atoms([atoms]).atoms(0)
+    i, j, d = neighbor_list("ijd", atoms, rmax + 5 * sigma)
+    numbers, n, volume = atoms.numbers, len(atoms), atoms.get_volume()
+    r = np.linspace(0, rmax, round(4 * rmax / sigma) + 1)[1:]
+    total = 0.0
+    for a in np.unique(numbers):
+        for b in np.unique(numbers):
+            x_a, x_b = np.mean(numbers == a), np.mean(numbers == b)
+            these = d[(numbers[i] == a) & (numbers[j] == b)]
+            gauss = np.exp(-((r[:, None] - these) ** 2) / (2 * sigma**2)).sum(axis=1)
+            norm = math.sqrt(2 * np.pi) * sigma * 4 * np.pi * r**2 * x_a * n * x_b * n / volume
+            g = gauss / norm
+            f = r**2 * np.where(g < 1e-12, 1.0, g * np.log(np.maximum(g, 1e-300)) - g + 1)
+            integral = np.trapezoid(np.concatenate([[0], f]), np.concatenate([[0], r]))
+            total += x_a * x_b * -2 * np.pi * n / volume * integral
+    return total
+
+
+def test_pair_resolved_entropy_agrees_with_its_definition():
+    salt = bulk("NaCl", "rocksalt", 5.64, cubic=True)
+    salt.rattle(0.1, seed=2)
+    assert point(salt, 3.5, species="pairs").sS == pytest.approx(pair_entropy(salt), abs=1e-4)
+    one_kind = skewed(n=4, seed=1)
+    alone = point(one_kind, 3.3, species="pairs")
+    assert alone.sS == pytest.approx(point(one_kind, 3.3).sS, abs=1e-9)
+
+
+def test_a_subset_of_elements_is_mapped_as_if_alone():
+    salt = bulk("NaCl", "rocksalt", 5.64, cubic=True)
+    sodium = salt[salt.numbers == 11]
+    chosen, alone = point(salt, 4.2, species=["Na"]), point(sodium, 4.2)
+    assert chosen.sS == pytest.approx(alone.sS, abs=1e-12)
+    assert pytest.approx(chosen.Q6, abs=1e-12) == alone.Q6
+    assert chosen.n_atoms == 8
+    nothing = point(bulk("Cu"), 3.0, species=["Na"])
+    assert math.isnan(nothing.sS)
+    assert nothing.Q6 == 0
+    assert nothing.note == "no atom of the chosen species"
+
+
+def test_a_density_gives_open_frames_an_entropy():
+    slab = fcc111("Al", (3, 3, 4), vacuum=8)
+    slab.pbc = (True, True, False)
+    found = point(slab, 3.2, density=0.06)
+    assert math.isfinite(found.sS)
+    assert found.note == ""
+    other = slab.copy()
+    other.center(vacuum=30, axis=2)
+    assert point(other, 3.2, density=0.06).sS == pytest.approx(found.sS, abs=1e-6)
+
+
+def test_threads_and_mapper_agree_with_points(aluminium):
+    settings = Landscape(cutoff=3.4)
+    table = points(aluminium, settings)
+    pd.testing.assert_frame_equal(table, points(aluminium, settings, n_threads=3))
+    mapper = Mapper(settings)
+    for i in range(len(aluminium)):
+        found = mapper(aluminium.atoms(i))
+        assert found.sS == table.sS[i]
+        assert table.Q6[i] == found.Q6
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_all_paths_of_the_bond_pass_agree(n):
+    """Nearest images (small, wide cells), cells, and sums per atom give one Q6."""
+    atoms = bulk("Cu", "fcc", 3.61, cubic=True) * (2, 2, n)
+    atoms.rattle(0.2, seed=n)
+    for cutoff in (3.0, 3.6, 5.0, 9.0):
+        assert pytest.approx(oracle(atoms, cutoff)[1], abs=1e-11) == point(atoms, cutoff).Q6
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="blind to species"):
+        Landscape(definition="published-code", species="pairs")
+    with pytest.raises(ValueError, match="no nearest"):
+        Landscape(definition="published-code", nearest=12)
+    assert Landscape(definition="published-code").sigma == 0.0125
+    digests = {
+        settings_digest(Landscape(**options), 3.0)
+        for options in ({}, {"nearest": 12}, {"q6": "mean"}, {"species": "pairs"},
+                        {"density": 0.1}, {"definition": "published-code"})
+    }  # fmt: skip
+    assert len(digests) == 6
+
+
+def test_frames_that_are_not_finite_are_refused(aluminium):
+    aluminium.positions[3, 0] = np.nan
+    with pytest.raises(StageError, match="not finite"):
+        points(aluminium, Landscape(cutoff=3.4))

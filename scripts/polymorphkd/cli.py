@@ -1,4 +1,4 @@
-"""Command line: ``polymorphkd doctor | convert | coverage | plot | status | schema``.
+"""Command line: ``polymorphkd map | coverage | plot | convert | status | doctor | ...``.
 
 Each command imports what it needs when it runs, so that help is instant.
 """
@@ -9,8 +9,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import InputError, PolymorphKDError
+
+if TYPE_CHECKING:
+    from .settings import Landscape
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -43,6 +47,71 @@ def _convert(arguments: argparse.Namespace) -> int:
     labelled = int((frames.energy == frames.energy).sum()) if frames.energy is not None else 0
     note = f", {labelled} of them labelled" if labelled else ""
     print(f"{len(frames)} frames{note} -> {arguments.output}")
+    return 0
+
+
+def _landscape_settings(arguments: argparse.Namespace) -> Landscape:
+    """Settings of the landscape from the options that were given."""
+    from pydantic import ValidationError
+
+    from .settings import Landscape
+
+    names = ("definition", "cutoff", "sigma", "rmax", "q6", "nearest", "species", "density")
+    values = {name: getattr(arguments, name) for name in names}
+    values = {name: value for name, value in values.items() if value is not None}
+    if values.get("species") in (["all"], ["pairs"]):
+        values["species"] = values["species"][0]
+    try:
+        return Landscape.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = f"--{first['loc'][0]}: " if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        given = f" (given: {first['input']!r})" if first["loc"] else ""
+        raise InputError(f"{option}{message}{given}") from None
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from .landscape.mapping import number_of_threads
+    from .map_files import map_files
+    from .readers import Chunk
+
+    settings = _landscape_settings(arguments)
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} frames"), TimeElapsedColumn(),
+               TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def report(chunk: Chunk) -> None:
+            progress.update(task, advance=len(chunk.frames), description=chunk.path)
+            for broken in chunk.broken:
+                console.print(
+                    f"WARNING: {broken.path}, frame {broken.index}: {broken.reason}",
+                    markup=False, highlight=False,
+                )  # fmt: skip
+
+        done = map_files(
+            arguments.inputs, arguments.output, settings, arguments.keep,
+            arguments.threads or number_of_threads(), arguments.force, report,
+        )  # fmt: skip
+    left_out = f", {len(done.broken)} broken ones left out" if done.broken else ""
+    cutoff = f"cutoff {done.cutoff:g} Å" if not settings.nearest else f"{settings.nearest} nearest"
+    print(f"{done.n_frames} frames{left_out} ({cutoff}) -> {arguments.output}")
+    return 0
+
+
+def _warm_up(arguments: argparse.Namespace) -> int:
+    import time
+
+    from .map_files import warm_up
+
+    started = time.monotonic()
+    warm_up()
+    print(f"kernels compiled or found in the cache in {time.monotonic() - started:.1f} s")
     return 0
 
 
@@ -169,6 +238,36 @@ def _add_plot(commands: argparse._SubParsersAction) -> None:
     plot.set_defaults(run=_plot)
 
 
+def _cutoff(text: str) -> float | str:
+    return text if text == "auto" else float(text)
+
+
+def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("map", help="landscape points (sS, Q6) of structure files")
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help="files, globs, DeePMD folders")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.parquet or OUT.csv"
+    )
+    parser.add_argument(
+        "--cutoff", type=_cutoff, metavar="X|auto",
+        help="neighbour cutoff of Q6, Å; auto: first minimum of g(r) (default)",
+    )  # fmt: skip
+    parser.add_argument("--sigma", type=float, help="width of the Gaussians in g(r), Å (0.1)")
+    parser.add_argument("--rmax", type=float, help="upper limit of the sS integral, Å (8)")
+    parser.add_argument("--definition", choices=["equations", "published-code"])
+    parser.add_argument("--q6", choices=["global", "mean"], help="norm of the mean, or mean")
+    parser.add_argument("--nearest", type=int, metavar="K", help="K neighbours, not a cutoff")
+    parser.add_argument(
+        "--species", nargs="+", metavar="all|pairs|ELEMENT",
+        help="blind to species (all), pair-resolved sum, or some elements",
+    )  # fmt: skip
+    parser.add_argument("--density", type=float, help="atoms per Å^3 of frames with open sides")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="KEY", help="metadata to keep")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: all cores allowed")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT")
+    parser.set_defaults(run=_map)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -179,6 +278,12 @@ def build_parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what is installed, what works, how to mend it")
     doctor.add_argument("--material", help="check the engine of this material only")
     doctor.set_defaults(run=_doctor)
+
+    _add_map(commands)
+    warm = commands.add_parser(
+        "warmup", help="compile the kernels once, before many jobs on a shared file system start"
+    )
+    warm.set_defaults(run=_warm_up)
 
     convert = commands.add_parser("convert", help="frames from one format to another")
     convert.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="files to read")

@@ -292,8 +292,10 @@ def per_atom(atoms: Atoms, settings: Landscape) -> pd.DataFrame:
     cell = complete_cells(frames.cells, frames.pbc)[0]
     q6, n_neighbours = local_symmetry(frames.positions, cell, pbc, cutoff, settings.nearest or 0)
     entropy = np.full(len(atoms), np.nan)
-    if pbc.all() or settings.density:
-        volume = atoms.get_volume() if pbc.all() else len(atoms) / settings.density
+    volume = len(atoms) / settings.density if settings.density else 0.0
+    if pbc.all():
+        volume = float(frames.volumes[0])
+    if volume:
         recipe = _with_grid(_recipe(settings, cutoff), settings)
         entropy = local_entropies(frames.positions, cell, pbc, recipe, recipe.n_bins, volume)
     return pd.DataFrame({"q6": q6, "n_neighbours": n_neighbours, "sS": entropy})

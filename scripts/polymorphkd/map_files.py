@@ -1,0 +1,205 @@
+"""Landscape points of whole files: `polymorphkd map`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ase.formula import Formula
+
+from .errors import InputError
+from .frames import Frames, concatenate
+from .landscape import auto_cutoff, points
+from .provenance import atomic_path
+from .readers import Broken, Chunk, expand_sources, stream
+from .settings import Landscape
+
+ATOMS_PER_CHUNK = 50_000
+"""A few hundred frames at once: threads share them, and memory holds no more."""
+
+FRAMES_FOR_CUTOFF = 200
+"""`cutoff: auto` is resolved on so many frames, spread evenly over the sources."""
+
+
+@dataclass
+class Mapped:
+    """What `map_files` did: rows written, the cutoff used (Å), and frames left out."""
+
+    n_frames: int
+    cutoff: float
+    broken: list[Broken]
+
+
+def map_files(
+    patterns: Sequence[str | Path],
+    output: Path,
+    settings: Landscape,
+    keep: Sequence[str] = (),
+    n_threads: int = 1,
+    force: bool = False,
+    report: Callable[[Chunk], None] = lambda chunk: None,
+) -> Mapped:
+    """Map every frame of the files that `patterns` name to one table of landscape points.
+
+    Parameters
+    ----------
+    patterns : sequence
+        Files, globs, or DeePMD folders; see `readers.expand_sources`.
+    output : path
+        .parquet or .csv; written whole at the end, in the order of the input.
+    settings : Landscape
+    keep : sequence of str
+        Metadata of the frames to keep as columns (missing where a frame has none).
+    n_threads : int
+        Threads that map while the next frames are read; the result does not depend on it.
+    force : bool
+        Overwrite an existing file.
+    report : callable
+        Called with each chunk when it is done.
+
+    Returns
+    -------
+    Mapped
+
+    Raises
+    ------
+    InputError
+        An input or the output cannot be used, or no frame is left.
+    """
+    check_output(output, force)
+    sources = expand_sources(patterns)
+    cutoff = settings.cutoff
+    if cutoff == "auto":
+        cutoff = 0.0 if settings.nearest else auto_cutoff(_sample(sources))
+    tables, broken = [], []
+    for chunk, table in _mapped(sources, settings, float(cutoff), keep, n_threads):
+        if len(table):
+            tables.append(table)
+        broken += chunk.broken
+        report(chunk)
+    if not tables:
+        first = ""
+        if broken:
+            first = f" (first: {broken[0].path}, frame {broken[0].index}: {broken[0].reason})"
+        raise InputError(f"no frame could be read{first}; nothing is written")
+    whole = pd.concat(tables, ignore_index=True)
+    with atomic_path(output) as temporary:
+        if output.suffix == ".parquet":
+            whole.to_parquet(temporary, index=False)
+        else:
+            whole.to_csv(temporary, index=False)
+    return Mapped(len(whole), float(cutoff), broken)
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Refuse an output that cannot be written, before any work.
+
+    Raises
+    ------
+    InputError
+        Wrong suffix, absent folder, or a file that is there already without `force`.
+    """
+    if output.suffix not in (".parquet", ".csv"):
+        raise InputError(f"{output}: a table of points is .parquet or .csv")
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: there is no folder {output.parent}")
+    if output.exists() and not force:
+        raise InputError(f"{output}: exists already; give --force to overwrite it")
+
+
+def _sample(sources: Sequence[Path]) -> Frames:
+    """Frames from the beginning of each source that are periodic in all directions."""
+    each = max(FRAMES_FOR_CUTOFF // len(sources), 1)
+    parts = []
+    for source in sources[:FRAMES_FOR_CUTOFF]:
+        chunk = next(iter(stream(source, ATOMS_PER_CHUNK)), None)
+        if chunk is not None and len(chunk.frames):
+            bulk = np.flatnonzero(chunk.frames.pbc.all(axis=1))[:each]
+            parts.append(chunk.frames.take(bulk).without_labels())
+    return concatenate(parts)
+
+
+def _mapped(
+    sources: Iterable[Path],
+    settings: Landscape,
+    cutoff: float,
+    keep: Sequence[str],
+    n_threads: int,
+) -> Iterator[tuple[Chunk, pd.DataFrame]]:
+    """Chunks with their tables in order: the kernels run while the next chunk is read."""
+    waiting: deque[tuple[Chunk, Future[pd.DataFrame]]] = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for source in sources:
+            for chunk in stream(source, ATOMS_PER_CHUNK):
+                waiting.append((chunk, pool.submit(_table, chunk, settings, cutoff, keep)))
+                if len(waiting) > n_threads:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+
+def _table(chunk: Chunk, settings: Landscape, cutoff: float, keep: Sequence[str]) -> pd.DataFrame:
+    """Points of one chunk with where they come from."""
+    frames = chunk.frames
+    table = points(frames, settings, cutoff)
+    digest = table.pop("settings_digest")
+    table["formula"] = _formulas(frames)
+    energy = np.full(len(frames), np.nan) if frames.energy is None else frames.energy
+    table["energy_per_atom"] = energy / frames.n_atoms
+    table["source"] = chunk.path
+    table["source_index"] = chunk.index
+    table["settings_digest"] = digest
+    for name in keep:
+        table[name] = frames.meta[name].to_numpy() if name in frames.meta else None
+    return table
+
+
+def _formulas(frames: Frames) -> list[str]:
+    """Chemical formula of each frame in Hill order."""
+    known: dict[bytes, str] = {}
+    result = []
+    for i in range(len(frames)):
+        numbers = frames.numbers[frames.atoms_of(i)]
+        key = numbers.tobytes()
+        if key not in known:
+            known[key] = _formula(numbers)
+        result.append(known[key])
+    return result
+
+
+def _formula(numbers: np.ndarray) -> str:
+    from ase.data import chemical_symbols
+
+    kinds, counts = np.unique(numbers, return_counts=True)
+    composition: dict[str, Any] = {
+        chemical_symbols[k]: int(n) for k, n in zip(kinds, counts, strict=True)
+    }
+    return Formula.from_dict(composition).format("hill")
+
+
+def warm_up() -> None:
+    """Compile every kernel into the cache: once per machine type, before many jobs start."""
+    from ase.build import bulk
+
+    from .frames import from_atoms
+    from .landscape import Mapper, per_atom
+    from .landscape.local import minimum_distances
+
+    frames = from_atoms([bulk("NaCl", "rocksalt", 5.6), bulk("Cu", "fcc", 3.6, cubic=True)])
+    auto_cutoff(frames)
+    for options in ({}, {"q6": "mean"}, {"species": "pairs"}, {"nearest": 6},
+                    {"definition": "published-code"}):  # fmt: skip
+        points(frames, Landscape.model_validate({"cutoff": 3.5} | options))
+    Mapper(Landscape(cutoff=3.5))(frames.atoms(0))
+    per_atom(frames.atoms(0), Landscape(cutoff=3.5))
+    minimum_distances(
+        frames.positions[:2], np.arange(2), frames.cells[0], frames.pbc[0], 3.0, np.empty((2, 2))
+    )
