@@ -71,7 +71,7 @@ class Workspace(NamedTuple):
 
 def workspace(sizes: tuple[int, ...] = (1, 1, 1, 1)) -> Workspace:
     """Workspace of the given sizes."""
-    kinds = (np.float64, np.int64, np.float64, np.int64)
+    kinds = (np.float64, np.int64, np.float64, np.int32)
     return Workspace(*(np.empty(n, kind) for n, kind in zip(sizes, kinds, strict=True)))
 
 
@@ -94,7 +94,7 @@ def symmetry(
         room = max(BONDS_PER_ATOM * n_atoms, found.squared.shape[0])
     if bond_real.shape[0] < 4 * room or bond_integer.shape[0] < 2 * (n_atoms + room):
         bond_real = np.empty(5 * room)
-        bond_integer = np.empty(3 * (n_atoms + room), dtype=np.int64)
+        bond_integer = np.empty(3 * (n_atoms + room), dtype=np.int32)
     bonds = Bonds(
         bond_integer[2 * n_atoms : 2 * (n_atoms + room)].reshape(2, room),
         bond_real[: 4 * room].reshape(4, room),
