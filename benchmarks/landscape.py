@@ -156,39 +156,49 @@ def lammps_entropy(atoms: Atoms) -> Call:
 
 
 def published(atoms: Atoms) -> Call:
-    """The original program's way in plain Python: pair loops, Gaussians, scipy's Y_6m."""
-    from ase.neighborlist import neighbor_list
+    """The original program's way: a Python loop over pairs, ASE's NeighborList, scipy's Y_6m.
+
+    As there, each pair gets its nearest image by an inverse of the cell made anew, one
+    Gaussian at a time is added on 100 bins, and q6 is averaged over the atoms.
+    """
+    from ase.neighborlist import NeighborList
     from scipy.integrate import simpson
     from scipy.special import sph_harm_y
 
     n, width, sigma = len(atoms), 0.08, 0.0125
     centres = (np.arange(100) + 0.5) * width
+    orders = np.arange(-6, 7)[:, None]
 
-    def call() -> tuple[float, float]:
-        sums = np.zeros(100)
-        distances = atoms.get_all_distances(mic=True)
+    def entropy() -> float:
+        x, cell = atoms.get_positions(), atoms.cell.array
+        found = []
         for i in range(n):
             for j in range(i + 1, n):
-                d = distances[i, j]
-                if d < RMAX:
-                    sums += np.exp(-((centres - d) ** 2) / (2 * sigma**2))
-        sums /= sigma * math.sqrt(2 * math.pi)
-        g = sums / (4 * math.pi * centres**2 * width * n)
+                vector = x[j] - x[i]
+                vector = vector - np.rint(vector @ np.linalg.inv(cell)) @ cell
+                found.append(np.linalg.norm(vector))
+        sums = np.zeros(100)
+        for d in found:
+            if d < RMAX:
+                sums += np.exp(-(((centres - d) / sigma) ** 2) / 2)
+        g = sums / (sigma * math.sqrt(2 * math.pi)) / (4 * math.pi * centres**2 * width * n)
         integral = simpson((g * np.log(g + 1e-10) - g + 1) * centres**2, x=centres)
-        q6 = []
-        i, vectors = neighbor_list("iD", atoms, CUTOFF)
-        for atom in range(n):
-            terms = np.zeros(13, dtype=complex)
-            own = vectors[i == atom]
-            for x, y, z in own:
-                theta = math.acos(z / math.sqrt(x * x + y * y + z * z))
-                phi = math.atan2(y, x)
-                terms += [sph_harm_y(6, m, theta, phi) for m in range(-6, 7)]
-            terms /= max(len(own), 1)
-            q6.append(math.sqrt(4 * math.pi / 13 * np.sum(np.abs(terms) ** 2)))
-        return -2 * math.pi * n / atoms.get_volume() * integral, float(np.mean(q6))
+        return -2 * math.pi * n / atoms.get_volume() * integral
 
-    return call
+    def q6() -> float:
+        neighbours = NeighborList([CUTOFF / 2] * n, skin=0, self_interaction=False, bothways=True)
+        neighbours.update(atoms)
+        values = []
+        for i in range(n):
+            j, shifts = neighbours.get_neighbors(i)
+            vectors = atoms.positions[j] + shifts @ atoms.cell.array - atoms.positions[i]
+            theta = np.arccos(vectors[:, 2] / np.linalg.norm(vectors, axis=1))
+            phi = np.arctan2(vectors[:, 1], vectors[:, 0])
+            q = sph_harm_y(6, orders, theta, phi).mean(axis=1)
+            values.append(math.sqrt(4 * math.pi / 13 * np.sum(np.abs(q) ** 2)))
+        return float(np.mean(values))
+
+    return lambda: (entropy(), q6())
 
 
 PEERS: dict[str, tuple[str, Callable[[Atoms], Call], tuple[int, ...], bool]] = {
