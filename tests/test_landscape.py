@@ -1,6 +1,9 @@
 """Landscape: exact shells, an independent oracle, invariances, odd cells."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -349,3 +352,55 @@ def test_frames_that_are_not_finite_are_refused(aluminium):
     aluminium.positions[3, 0] = np.nan
     with pytest.raises(StageError, match="not finite"):
         points(aluminium, Landscape(cutoff=3.4))
+
+
+def test_strains_of_hcp_form_the_pattern_of_its_symmetry():
+    """Opposite shears, and equal strains along directions the crystal cannot tell apart."""
+    base = bulk("Mg", "hcp", 3.2, c=3.2 * math.sqrt(8 / 3)) * (3, 3, 2)
+
+    def strained(i: int, j: int, size: float):
+        strain = np.zeros((3, 3))
+        strain[i, j] = strain[j, i] = size
+        atoms = base.copy()
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        return point(atoms, 3.9)
+
+    for size in (0.02, 0.05):
+        for i, j in ((1, 2), (0, 2), (0, 1)):
+            forth, back = strained(i, j, size), strained(i, j, -size)
+            assert forth.sS == pytest.approx(back.sS, abs=2e-4), (i, j)
+            assert pytest.approx(forth.Q6, abs=1e-6) == back.Q6, (i, j)
+        # yz and xz shears differ by a rotation about c, which elasticity cannot see but
+        # the basal plane's trigonal order can only to higher order.
+        assert pytest.approx(strained(0, 2, size).Q6, abs=2e-2) == strained(1, 2, size).Q6
+    assert strained(2, 2, 0.05).sS != pytest.approx(strained(0, 0, 0.05).sS, abs=0.1)
+
+
+def test_disorder_moves_to_the_right_and_down():
+    crystal = bulk("NaCl", "rocksalt", 5.64, cubic=True) * (2, 2, 2)
+    found = []
+    for size in (0.02, 0.1, 0.3, 0.8):
+        atoms = crystal.copy()
+        atoms.rattle(size, seed=1)
+        found.append(point(atoms, 3.6))
+    assert np.all(np.diff([p.sS for p in found]) > 0)
+    assert np.all(np.diff([p.Q6 for p in found]) < 0)
+    assert found[-1].sS > -3
+
+
+@pytest.mark.slow
+def test_many_processes_on_one_empty_cache_do_no_harm(tmp_path):
+    script = (
+        "from ase.build import bulk; from polymorphkd.landscape import Mapper; "
+        "from polymorphkd.settings import Landscape; "
+        "print(Mapper(Landscape(cutoff=3.0))(bulk('Cu', 'fcc', 3.61)).sS)"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    texts = {process.communicate(timeout=300)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(texts) == 1
+    assert float(texts.pop()) == pytest.approx(-48.6525, abs=6e-4)
