@@ -1,0 +1,74 @@
+"""Every setting: one typed section per stage, with unit, range, default and meaning.
+
+The models of this room are the single source of every key: ``workflow/schemas/config.schema.json``
+(for editors) and the table in ``config/README.md`` are written from them by
+``polymorphkd schema``, and a test compares.  Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from .base import Section, check_elements
+from .generate import Amplitudes, Constraints, Generate
+from .label import AseEngine, Gates, Gpaw, Label
+from .landscape import Landscape
+from .seeds import Inputs, SeedMD, Seeds
+from .select import Round, Select, Split
+from .student import Deepmd, Student
+from .teacher import Mace, Relabel, Teacher
+from .use import Deploy, Properties
+
+__all__ = [
+    "Amplitudes",
+    "AseEngine",
+    "Constraints",
+    "Deepmd",
+    "Deploy",
+    "Gates",
+    "Generate",
+    "Gpaw",
+    "Inputs",
+    "Label",
+    "Landscape",
+    "Mace",
+    "Properties",
+    "Relabel",
+    "Round",
+    "Section",
+    "SeedMD",
+    "Seeds",
+    "Select",
+    "Settings",
+    "Split",
+    "Student",
+    "Teacher",
+]
+
+
+class Settings(Section):
+    """Everything that decides the result for one material."""
+
+    material: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", description="Name of the material"
+    )
+    elements: list[str] = Field(min_length=1, description="Chemical elements, in model order")
+    seed: int = Field(1, ge=0, description="Seed of every random stream")
+    inputs: Inputs = Field(Inputs(), description="Files of your own")
+    seeds: Seeds = Field(Seeds(), description="Prototypes and MD")
+    landscape: Landscape = Field(Landscape(), description="sS and Q6")
+    generate: Generate = Field(Generate(), description="Directed mutation")
+    select: Select = Field(Select(), description="Grid selection")
+    label: Label = Field(Label(), description="DFT labels")
+    split: Split = Field(Split(), description="Train, validation and test sets")
+    teacher: Teacher = Field(Teacher(), description="Message-passing teacher")
+    relabel: Relabel = Field(Relabel(), description="Teacher labels")
+    student: Student = Field(Student(), description="Distilled students")
+    properties: Properties = Field(Properties(), description="Equation of state")
+    deploy: Deploy = Field(Deploy(), description="LAMMPS check")
+
+    @field_validator("elements")
+    @classmethod
+    def _known_elements(cls, value: list[str]) -> list[str]:
+        check_elements(value)
+        return value

@@ -1,0 +1,74 @@
+"""Settings of the teacher and of its labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Count, Fraction, Positive, Section
+
+
+class Mace(Section):
+    """MACE network and training."""
+
+    r_max: float = Field(5.0, gt=1, le=12, description="Cutoff radius, Å")
+    channels: Count = Field(32, description="Channels of the hidden irreps")
+    max_L: int = Field(0, ge=0, le=3, description="Highest order of the messages")
+    max_ell: int = Field(3, ge=1, le=4, description="Highest order of the spherical harmonics")
+    correlation: int = Field(3, ge=1, le=4, description="Body order minus one of each layer")
+    interactions: int = Field(2, ge=1, le=4, description="Message-passing layers")
+    epochs: Count = Field(240, description="Training epochs")
+    stage_two_start: Fraction = Field(
+        0.7,
+        description="Share of the epochs after which energies weigh more (stage two)",
+    )
+    batch_size: Count = Field(4, description="Frames per step")
+    learning_rate: float = Field(0.01, gt=0, le=1, description="Initial learning rate")
+    final_learning_rate: float = Field(
+        0.001,
+        gt=0,
+        le=1,
+        description="Learning rate that stage one decays to and stage two keeps",
+    )
+    ema_decay: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="Decay per step of the running average of the weights, which is the model",
+    )
+    weights: tuple[Positive, Positive, Positive] = Field(
+        (40, 100, 1000),
+        description="Loss weights of energy, forces and stress, stage one",
+    )
+    stage_two_weights: tuple[Positive, Positive, Positive] = Field(
+        (1000, 100, 10000),
+        description="Loss weights of energy, forces and stress, stage two",
+    )
+    dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training")
+    device: Literal["cpu", "cuda", "auto"] = Field("auto", description="Where to train and run")
+
+
+class Teacher(Section):
+    """Message-passing teacher."""
+
+    kind: Literal["mace"] = Field("mace", description="Teacher family")
+    n_models: int = Field(
+        1, ge=1, le=16, description="Committee size; each model has its own seed"
+    )
+    mace: Mace = Field(Mace(), description="Settings of the teacher mace")
+
+
+class Relabel(Section):
+    """Teacher labels of the supplementary set."""
+
+    n_shards: Count = Field(2, description="Jobs that the frames are dealt to")
+    max_force: float = Field(
+        15.0, gt=0, description="Frames with a larger predicted force are dropped, eV/Å"
+    )
+    max_spread: float = Field(
+        1.0,
+        gt=0,
+        description="Frames with a larger committee spread of a force component are "
+        "dropped, eV/Å (needs teacher.n_models > 1)",
+    )
