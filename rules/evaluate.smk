@@ -19,7 +19,7 @@ rule evaluate_model:
     params:
         model=model_settings,
         cells=lambda wildcards: settings(wildcards).split.cells,
-        code=code("evaluate", "landscape/grid", "frames", "readers"),
+        code=code("evaluate", "landscape/grid", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: errors of {wildcards.model} on the test set"
     script:

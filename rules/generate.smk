@@ -47,7 +47,7 @@ rule evolve_targets:
         settings=generate_settings,
         n_shards=lambda wildcards: settings(wildcards).generate.n_shards,
         seed=section("seed"),
-        code=code("generate", "landscape", "frames", "readers"),
+        code=code("generate", "landscape", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: evolving targets, shard {wildcards.shard}"
     script:
@@ -74,7 +74,7 @@ rule merge_library:
         mem_mb=4000,
         runtime=30,
     params:
-        code=code("generate/evolution", "frames", "readers"),
+        code=code("generate/evolution", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: merging the library"
     script:

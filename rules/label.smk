@@ -42,7 +42,7 @@ rule gather_labels:
         runtime=30,
     params:
         settings=section("label"),
-        code=code("label/gather", "frames", "readers"),
+        code=code("label/gather", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: gathering labels"
     script:

@@ -15,7 +15,7 @@ rule resolve_landscape:
         runtime=10,
     params:
         settings=section("landscape"),
-        code=code("landscape", "frames", "readers"),
+        code=code("landscape", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: fixing the settings of the landscape"
     script:
@@ -39,7 +39,7 @@ rule map_frames:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code("landscape", "frames", "readers"),
+        code=code("landscape", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: mapping {wildcards.frameset}"
     script:

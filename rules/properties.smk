@@ -43,7 +43,7 @@ rule scan_volumes:
         settings=section("properties"),
         element=lambda wildcards: settings(wildcards).elements[0],
         volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,
-        code=code("properties", "evaluate/models", "frames"),
+        code=code("properties", "evaluate/models", "frames", "fingerprint"),
     message:
         "{wildcards.material}: equation of state by {wildcards.model}"
     script:

@@ -16,7 +16,7 @@ rule collect_seeds:
     params:
         settings=section("material", "elements", "seed", "seeds"),
         own=lambda wildcards: settings(wildcards).inputs.seeds,
-        code=code("seeds", "frames", "readers"),
+        code=code("seeds", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: collecting seeds"
     script:

@@ -18,7 +18,7 @@ rule select_frames:
         runtime=30,
     params:
         settings=section("select"),
-        code=code("select/rounds", "landscape/grid", "frames", "readers"),
+        code=code("select/rounds", "landscape/grid", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: selecting standard and supplementary frames"
     script:

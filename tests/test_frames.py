@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import InputError
-from polymorphkd.frames import Frames, concatenate, frame_id, from_atoms, write_frames
+from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.readers import read_frames
 
 
@@ -56,9 +56,28 @@ def test_id_of_a_molecule_depends_on_its_geometry_alone():
     dimer = Atoms("Al2", positions=[[0, 0, 0], [2.5, 0, 0]])
     longer = Atoms("Al2", positions=[[0, 0, 0], [2.6, 0, 0]])
     assert from_atoms([dimer]).frame_ids() != from_atoms([longer]).frame_ids()
-    number = frame_id(dimer.numbers, dimer.positions, dimer.cell.array, dimer.pbc)
+    number = from_atoms([dimer]).frame_ids()[0]
     assert len(number) == 17
     assert number.startswith("f")
+
+
+def test_ids_survive_roundoff_half_way_between_two_steps():
+    """k/108 of a step of the id is the usual case: cell of 10.8 Å, positions to 1e-8 Å."""
+    random = np.random.default_rng(1)
+    frames = []
+    for _ in range(50):
+        positions = np.round(random.uniform(0, 10.8, (60, 3)), 8)
+        frames.append(Atoms("Cu60", positions=positions, cell=[10.8] * 3, pbc=True))
+    plain = from_atoms(frames)
+    disturbed = from_atoms(frames)
+    disturbed.positions = plain.positions * (1 + random.choice([-2e-16, 2e-16], (3000, 3)))
+    assert plain.frame_ids() == disturbed.frame_ids()
+
+
+def test_atoms_on_one_place_and_empty_sets_have_ids():
+    twins = Atoms("AlCu", positions=[[1, 1, 1], [1, 1, 1]], cell=[4] * 3, pbc=True)
+    assert from_atoms([twins]).frame_ids() == from_atoms([twins[::-1]]).frame_ids()
+    assert from_atoms([]).frame_ids() == []
 
 
 def test_ids_in_text_files_stay_text(tmp_path):

@@ -19,7 +19,7 @@ from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.readers import expand_sources, read_at, read_frames, stream, text
 from polymorphkd.readers.ase_formats import promote_calculator
 from polymorphkd.readers.chunks import flat_cells
-from polymorphkd.readers.comment import parse_comment
+from polymorphkd.readers.comment import ASE_NAMES, RESULTS, parse_comment
 from polymorphkd.readers.kernels import REAL, parse_rows
 
 COLUMNS = ("offsets", "numbers", "positions", "cells", "pbc", "energy", "forces", "stress")
@@ -50,6 +50,13 @@ def all_of(path: Path, **arguments) -> tuple[Frames, list[int], dict[int, str]]:
 
 
 # ---- numbers ---------------------------------------------------------------------------------
+
+
+def test_names_of_columns_are_those_of_ase() -> None:
+    from ase.io import extxyz
+
+    assert ASE_NAMES == extxyz.REV_PROPERTY_NAME_MAP
+    assert set(extxyz.per_config_properties) == RESULTS
 
 
 def test_numbers_are_correctly_rounded():

@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ase import Atoms
-from ase.io import write
 
 from .provenance import atomic_path
 
@@ -106,16 +105,31 @@ class Frames:
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
     def frame_ids(self) -> list[str]:
-        """Identity of each frame; see :func:`frame_id`."""
-        return [
-            frame_id(
-                self.numbers[self.atoms_of(i)],
-                self.positions[self.atoms_of(i)],
-                self.cells[i],
-                self.pbc[i],
-            )
-            for i in range(len(self))
-        ]
+        """Identity of each frame: the letter f and sixteen hexadecimal digits.
+
+        Species, cell and positions are hashed after wrapping into the cell (along periodic
+        directions), rounding to `ID_RESOLUTION` and sorting the atoms, so wrapping and
+        permutation of atoms keep the id; rotations and other cells of the same crystal do
+        not.  The letter keeps readers of text files from taking an id for a number.
+        """
+        from .fingerprint import canonical  # on use: numba takes a third of a second
+
+        bases = np.where(self.pbc[:, :, None], self.cells, np.eye(3))
+        singular = np.abs(np.linalg.det(bases)) < 1e-12
+        bases[singular] = np.eye(3)
+        periodic = self.pbc & ~singular[:, None]
+        numbers, steps = canonical(
+            self.offsets, self.numbers, self.positions, bases, periodic, ID_RESOLUTION
+        )
+        cells = np.rint(self.cells / ID_RESOLUTION).astype("<i8")
+        ids = []
+        for i in range(len(self)):
+            where = self.atoms_of(i)
+            hasher = hashlib.blake2b(digest_size=8)
+            for part in (numbers[where], steps[where], cells[i], periodic[i]):
+                hasher.update(part.data)
+            ids.append(f"f{hasher.hexdigest()}")
+        return ids
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Frames:
         """Frames at `indices`, in that order."""
@@ -187,38 +201,6 @@ class Frames:
 
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
-
-
-def frame_id(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> str:
-    """The letter f and sixteen hexadecimal digits that identify a configuration.
-
-    Species, cell and positions are hashed after wrapping into the cell (along periodic
-    directions), rounding to `ID_RESOLUTION` and sorting the atoms, so wrapping and
-    permutation of atoms keep the id; rotations and other cells of the same crystal do not.
-    The letter keeps readers of text files from taking an id for a number.
-
-    Parameters
-    ----------
-    numbers : ndarray, shape (n_atoms,)
-    positions : ndarray, shape (n_atoms, 3), Å
-    cell : ndarray, shape (3, 3), Å
-    pbc : ndarray, shape (3,), bool
-    """
-    periodic = np.asarray(pbc, dtype=bool)
-    basis = np.where(periodic[:, None], cell, np.eye(3))
-    if abs(np.linalg.det(basis)) < 1e-12:
-        basis = np.eye(3)
-        periodic = np.zeros(3, dtype=bool)
-    steps = np.rint(np.asarray(positions) @ np.linalg.inv(basis) / ID_RESOLUTION).astype(np.int64)
-    n_steps = round(1 / ID_RESOLUTION)
-    steps[:, periodic] %= n_steps
-    order = np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0], numbers))
-    hasher = hashlib.blake2b(digest_size=8)
-    hasher.update(np.asarray(numbers, dtype="<i8")[order].tobytes())
-    hasher.update(steps[order].astype("<i8").tobytes())
-    hasher.update(np.rint(np.asarray(cell) / ID_RESOLUTION).astype("<i8").tobytes())
-    hasher.update(periodic.tobytes())
-    return f"f{hasher.hexdigest()}"
 
 
 def concatenate(parts: Sequence[Frames]) -> Frames:
@@ -372,7 +354,10 @@ def write_frames(path: str | Path, frames: Frames) -> None:
     with atomic_path(path) as temporary:
         if path.suffix == ".parquet":
             pq.write_table(to_table(frames), temporary, compression="zstd")
-        elif path.suffix in (".extxyz", ".xyz"):
+            return
+        from ase.io import write  # on use: ase.io takes a third of a second
+
+        if path.suffix in (".extxyz", ".xyz"):
             named = frames.with_meta(frame_id=frames.frame_ids())
             write(temporary, named.to_atoms(), format="extxyz")
         else:

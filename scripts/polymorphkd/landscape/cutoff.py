@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numba import njit
-from scipy.signal import argrelmax, argrelmin
 
 from ..errors import StageError
 from ..frames import Frames
@@ -48,8 +47,10 @@ def auto_cutoff(frames: Frames) -> float:
         pooled += pairs / (where.stop - where.start)
     r = np.arange(N_GRID) * STEP
     g = pooled[1:] / (4 * math.pi * r[1:] ** 2 * len(bulk))
-    peaks = [k for k in argrelmax(g)[0] if g[k] > 1]
-    after = [k for k in argrelmin(g)[0] if peaks and k > peaks[0]]
+    rising = np.diff(g) > 0
+    peaks = [k for k in np.flatnonzero(rising[:-1] & ~rising[1:]) + 1 if g[k] > 1]
+    minima = np.flatnonzero(~rising[:-1] & rising[1:]) + 1
+    after = [k for k in minima if peaks and k > peaks[0]]
     if not after:
         raise StageError(
             "landscape.cutoff: auto found no minimum after the first peak of g(r); "

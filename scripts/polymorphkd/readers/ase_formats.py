@@ -15,7 +15,7 @@ from ase.io import iread
 
 from ..errors import PolymorphKDError
 from ..frames import from_atoms
-from .chunks import Chunk, Request, screened
+from .chunks import Chunk, Request, reason_of, screened
 from .sources import open_bytes
 
 
@@ -66,14 +66,6 @@ def _named_for_ase(path: Path) -> Iterator[str]:
         with open_bytes(path) as compressed, copy.open("wb") as plain:
             shutil.copyfileobj(compressed, plain)
         yield str(copy)
-
-
-def reason_of(error: BaseException) -> str:
-    """One line that says what an exception means to a reader of the file."""
-    text = " ".join(str(error).split())
-    if isinstance(error, KeyError):
-        return f"unknown name {text}"
-    return text or type(error).__name__
 
 
 def promote_calculator(image: Atoms, labels: bool = True) -> Atoms:

@@ -162,3 +162,11 @@ def flat_cells(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     gram[:, np.arange(3), np.arange(3)] += ~pbc  # open directions do not count
     # The determinant of the Gram matrix is the squared volume that the unit vectors span.
     return ~(np.linalg.det(np.nan_to_num(gram)) > FLAT**2)
+
+
+def reason_of(error: BaseException) -> str:
+    """One line that says what an exception means to a reader of the file."""
+    text = " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        return f"unknown name {text}"
+    return text or type(error).__name__

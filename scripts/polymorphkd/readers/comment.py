@@ -1,7 +1,8 @@
 """Comment line of an extended XYZ frame: what it says of cell, columns, labels, metadata.
 
 The common forms of a value are read here; whatever is not surely one of them goes to ASE,
-so the result is always that of ASE.
+so the result is always that of ASE.  ASE is imported on use: ``ase.io`` takes a third of a
+second, a large part of the time in which a small file is mapped.
 """
 
 from __future__ import annotations
@@ -13,12 +14,6 @@ from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import all_properties
-from ase.io.extxyz import (
-    REV_PROPERTY_NAME_MAP,
-    key_val_str_to_dict,
-    parse_properties,
-    per_config_properties,
-)
 
 from ..frames import meta_of, voigt_stress
 from .kernels import INTEGER, NUMBER, REAL, SYMBOL, TEXT
@@ -31,10 +26,16 @@ PLAIN = "species:S:1:pos:R:3"
 _PAIR = re.compile(r"""[^\s="'{}\[\]\\]+(?:=(?:"[^"\\]+"|[^\s="'{}\[\]\\]+))?(?:\s+|$)""")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TRUTHS = re.compile(r"[TF] [TF] [TF]")
 _WORD = re.compile(r"[A-Za-z][^\s,]*")
 _NO_WORDS = {"t", "f", "true", "false", "nan", "inf", "infinity"}
 _SIZES = {"Lattice": 9, "stress": 9, "virial": 9, "REF_stress": 6}
-_RESULTS = frozenset(per_config_properties)
+
+# As in ase.io.extxyz (a test compares): names of columns, and what belongs to a calculator.
+ASE_NAMES = {"pos": "positions", "Z": "numbers", "charge": "charges", "species": "symbols"}
+RESULTS = frozenset(
+    ("energy", "free_energy", "stress", "dipole", "magmom", "polarization", "dielectric_tensor")
+)
 
 
 class NotPlain(Exception):
@@ -46,8 +47,15 @@ def parse_comment(line: str) -> dict[str, Any]:
     line = line.strip()
     pairs = _PAIR.findall(line)
     if sum(map(len, pairs)) != len(line):
-        return key_val_str_to_dict(line)
+        return _by_ase(line)
     return dict(map(_entry, pairs))
+
+
+def _by_ase(line: str) -> dict[str, Any]:
+    from ase.io.extxyz import key_val_str_to_dict
+
+    entries: dict[str, Any] = key_val_str_to_dict(line)
+    return entries
 
 
 @lru_cache(maxsize=4096)  # most entries are the same in all frames of a file
@@ -55,13 +63,15 @@ def _entry(pair: str) -> tuple[str, Any]:
     """Key and value of one entry; nobody may write to the value."""
     key, _, text = pair.rstrip().partition("=")
     value = _value(key, text.strip('"'))
-    return (key, value) if value is not None else (key, key_val_str_to_dict(pair)[key])
+    return (key, value) if value is not None else (key, _by_ase(pair)[key])
 
 
 def _value(key: str, text: str) -> Any:
     """Value of one entry, or None where ASE has to look at it."""
     if key.lower() == "uid":
         return None
+    if key == "pbc" and _TRUTHS.fullmatch(text):
+        return np.array([part == "T" for part in text.split()])
     if key in _SIZES:
         try:
             numbers = np.array([float(part) for part in text.split()])
@@ -100,8 +110,8 @@ def columns_of(properties: str, forces: str) -> Columns:
         The value is malformed, or there are no positions.
     """
     fields = properties.split(":")
-    names = [REV_PROPERTY_NAME_MAP.get(name, name) for name in fields[::3]]
-    parse_properties(properties)  # raises for what is malformed
+    names = [ASE_NAMES.get(name, name) for name in fields[::3]]
+    _check_properties(fields)
     if "positions" not in names:
         raise ValueError("Properties has no pos:R:3")
     if len(set(names)) < len(names) or {"move_mask", "initial_charges"} & set(names):
@@ -133,6 +143,14 @@ def columns_of(properties: str, forces: str) -> Columns:
     if not {"numbers", "symbols"} & set(names):
         raise NotPlain
     return Columns(np.array(kinds, dtype=np.int64), np.array(slots, dtype=np.int64), forced)
+
+
+def _check_properties(fields: list[str]) -> None:
+    for kind in fields[1::3]:
+        if kind not in ("R", "I", "S", "L"):
+            raise ValueError(f"Properties has a column of type {kind!r}; allowed are R, I, S, L")
+    if len(fields) % 3 or not all(re.fullmatch(r"-?[0-9]+", n) for n in fields[2::3]):
+        raise ValueError("Properties is no list of name:type:columns")
 
 
 @dataclass(frozen=True)
@@ -170,7 +188,7 @@ def header_of(line: str, labels: bool) -> Header:
     properties = info.pop("Properties", PLAIN)
     if not isinstance(properties, str):
         raise ValueError("Properties is no text such as species:S:1:pos:R:3")
-    results = {key: info.pop(key) for key in _RESULTS.intersection(info)}
+    results = {key: info.pop(key) for key in RESULTS.intersection(info)}
     forces = "REF_forces"
     if labels and "REF_energy" not in info:
         energy = results.get("free_energy", results.get("energy"))

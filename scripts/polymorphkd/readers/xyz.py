@@ -11,11 +11,9 @@ from itertools import islice
 
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import _read_xyz_frame
 
 from ..frames import from_atoms, meta_of
-from .ase_formats import promote_calculator, reason_of
-from .chunks import Chunk, Request
+from .chunks import Chunk, Request, reason_of
 from .comment import Header, NotPlain, header_of
 from .kernels import header_like
 from .text import FORCE, POSITION, Bad, EndOfFile, Gathered, NeedMore, Window, read_text, skip_rows
@@ -115,6 +113,10 @@ class Xyz:
 
     def _by_ase(self, start: int, index: int, n_atoms: int, n_vectors: int) -> int:
         """Read a frame with ASE's parser."""
+        from ase.io.extxyz import _read_xyz_frame  # on use: ase.io takes a third of a second
+
+        from .ase_formats import promote_calculator
+
         position = start
         for _ in range(2 + n_atoms + n_vectors):
             position = self.window.line_end(position) + 1
