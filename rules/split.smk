@@ -19,7 +19,14 @@ rule split_frames:
     params:
         settings=section("split"),
         seed=section("seed"),
-        code=code("select/split", "select/duplicates", "landscape/grid", "frames", "fingerprint", "readers"),
+        code=code(
+            "select/split",
+            "select/duplicates",
+            "landscape/grid",
+            "frames",
+            "fingerprint",
+            "readers",
+        ),
     message:
         "{wildcards.material}: splitting into training, validation and test sets"
     script:
