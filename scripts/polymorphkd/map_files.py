@@ -191,7 +191,7 @@ def warm_up() -> None:
 
     from .frames import from_atoms
     from .landscape import Mapper, per_atom
-    from .landscape.local import minimum_distances
+    from .landscape.local import closeness
 
     frames = from_atoms([bulk("NaCl", "rocksalt", 5.6), bulk("Cu", "fcc", 3.6, cubic=True)])
     auto_cutoff(frames)
@@ -200,6 +200,7 @@ def warm_up() -> None:
         points(frames, Landscape.model_validate({"cutoff": 3.5} | options))
     Mapper(Landscape(cutoff=3.5))(frames.atoms(0))
     per_atom(frames.atoms(0), Landscape(cutoff=3.5))
-    minimum_distances(
-        frames.positions[:2], np.arange(2), frames.cells[0], frames.pbc[0], 3.0, np.empty((2, 2))
-    )
+    closeness(
+        frames.offsets, frames.positions, np.zeros(len(frames.numbers), dtype=np.int64),
+        frames.cells, frames.pbc, np.ones((1, 1)), 3.0, np.empty(len(frames)),
+    )  # fmt: skip

@@ -1,13 +1,16 @@
-"""PolymorphGen: directed mutation of seeds towards targets on the landscape."""
+"""PolymorphGen: directed mutation of seeds over the landscape."""
 
-from .evolution import Context, evolve, evolve_shard, merge_library, merge_outcomes
+from .breeder import Breeder, Context
+from .library import merge_library, merge_outcomes, write_shard
+from .strategies import run_task
 from .targets import make_targets
 
 __all__ = [
+    "Breeder",
     "Context",
-    "evolve",
-    "evolve_shard",
     "make_targets",
     "merge_library",
     "merge_outcomes",
+    "run_task",
+    "write_shard",
 ]

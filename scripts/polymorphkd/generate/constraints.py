@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from ase.data import atomic_numbers, covalent_radii
-from ase.geometry import cell_to_cellpar
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
+from ase.geometry import minkowski_reduce
 
+from ..calculators import make_calculator
 from ..errors import ConfigError
 from ..frames import Frames
-from ..landscape.local import minimum_distances
-from ..settings import Constraints
+from ..landscape.images import complete_cells
+from ..landscape.local import closeness
+from ..settings import Constraints, Gate
+from .individuals import Member, Structures, extents, side_by_side
+
+REASONS = ("", "volume", "angle", "aspect", "distance")
+"""Outcome of the geometric checks, in the order in which they are made."""
+
+QUALITY_REACH = 1.25
+"""Distances are looked at up to this multiple of the largest allowed one."""
 
 
 class Checker:
@@ -19,8 +28,8 @@ class Checker:
     ----------
     settings : Constraints
     seeds : Frames
-        Their median volume per atom is the reference of the volume window, their species
-        are the allowed ones.
+        The median volume per atom of those periodic in all directions is the reference of
+        the volume window; their species are the allowed ones.
 
     Raises
     ------
@@ -39,7 +48,6 @@ class Checker:
         for pair, value in settings.min_distance.items():
             i, j = self._indices(pair)
             self.smallest[i, j] = self.smallest[j, i] = value
-        self._found = np.empty_like(self.smallest)
 
     def _indices(self, pair: str) -> tuple[int, int]:
         symbols = pair.split("-")
@@ -49,40 +57,163 @@ class Checker:
             for k, s in zip(known, symbols, strict=True)
         ]
         if len(symbols) != 2 or not all(valid):
+            present = ", ".join(chemical_symbols[number] for number in self.species)
             raise ConfigError(
                 f"generate.constraints.min_distance: {pair!r}: expected two of the elements "
-                "present, such as Al-Al"
+                f"present ({present}), such as {chemical_symbols[self.species[0]]}-"
+                f"{chemical_symbols[self.species[-1]]}"
             )
         return known[0], known[1]
 
-    def reason(
-        self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
-    ) -> str:
-        """Why a structure is rejected (volume, angle, aspect, distance), or an empty string.
+    def check(self, structures: Structures, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which constraint each structure breaks, and how close its atoms are.
 
         Parameters
         ----------
-        numbers : ndarray, shape (n,)
-        positions : ndarray, shape (n, 3), Å
-        cell : ndarray, shape (3, 3), Å
-        pbc : ndarray, shape (3,), bool
+        structures : Structures
+        own : ndarray, shape (n,)
+            Extent (volume, area, length) of the seed of each.
+
+        Returns
+        -------
+        outcome : ndarray, shape (n,), int
+            Index into `REASONS`; 0 is accepted.
+        quality : ndarray, shape (n,), float64
+            Smallest ratio of a distance to the allowed one of its pair (`QUALITY_REACH` at most).
         """
-        if pbc.all():
-            volume = abs(np.linalg.det(cell))
-            low, high = self.settings.volume_window
-            if not low <= volume / len(numbers) / self.volume <= high:
-                return "volume"
-            parameters = cell_to_cellpar(cell)
-            if not np.all(
-                (parameters[3:] >= self.settings.angle_window[0])
-                & (parameters[3:] <= self.settings.angle_window[1])
-            ):
-                return "angle"
-            heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
-            if parameters[:3].max() / heights.min() > self.settings.max_aspect:
-                return "aspect"
-        kinds = np.searchsorted(self.species, numbers)
-        reach = float(self.smallest.max())
-        basis = np.where(pbc[:, None], cell, np.eye(3))
-        minimum_distances(positions, kinds, basis, pbc, reach, self._found)
-        return "distance" if np.any(self._found < self.smallest) else ""
+        outcome = self._cells(structures, own)
+        quality = np.full(len(outcome), QUALITY_REACH)
+        todo = np.flatnonzero(outcome == 0)
+        if len(todo):
+            chosen = structures.take(todo)
+            kinds = np.searchsorted(self.species, chosen.numbers)
+            found = np.empty(len(todo))
+            reach = QUALITY_REACH * float(self.smallest.max())
+            cells = complete_cells(chosen.cells, chosen.pbc)
+            closeness(
+                chosen.offsets, chosen.positions, kinds, cells, chosen.pbc, self.smallest,
+                reach, found,
+            )  # fmt: skip
+            quality[todo] = np.minimum(found, QUALITY_REACH)
+            outcome[todo[found < 1]] = REASONS.index("distance")
+        return outcome, quality
+
+    def _cells(self, structures: Structures, own: np.ndarray) -> np.ndarray:
+        """Index of the first constraint of the cell that is broken, or 0."""
+        cells, pbc = structures.cells, structures.pbc
+        outcome = np.zeros(len(cells), dtype=np.int64)
+        periodic, bulk = pbc.any(axis=1), pbc.all(axis=1)
+        reference = np.where(bulk, self.volume * np.diff(structures.offsets), own)
+        ratio = np.divide(
+            extents(cells, pbc), reference, out=np.ones(len(cells)), where=reference > 0
+        )
+        low, high = self.settings.volume_window
+        angles, aspects = cell_shapes(cells, pbc)
+        narrow, wide = self.settings.angle_window
+        bad_angle = ((angles < narrow) | (angles > wide)).any(axis=1)
+        outcome[periodic & (aspects > self.settings.max_aspect)] = REASONS.index("aspect")
+        outcome[periodic & bad_angle] = REASONS.index("angle")
+        outcome[periodic & ~((ratio >= low) & (ratio <= high))] = REASONS.index("volume")
+        return outcome
+
+    def reduce(self, structures: Structures) -> dict[int, np.ndarray]:
+        """Replace skewed cells by their Minkowski-reduced ones; atoms stay where they are.
+
+        Returns
+        -------
+        dict
+            Index of each structure whose cell was replaced, with the integer matrix that
+            made the new vectors of the old ones, shape (3, 3).
+        """
+        angles, aspects = cell_shapes(structures.cells, structures.pbc)
+        narrow, wide = self.settings.angle_window
+        skewed = ((angles < narrow) | (angles > wide)).any(axis=1)
+        skewed |= aspects > self.settings.max_aspect
+        done = {}
+        for i in np.flatnonzero(skewed).tolist():
+            cell, operation = minkowski_reduce(structures.cells[i], structures.pbc[i])
+            if not np.array_equal(operation, np.eye(3)):
+                structures.cells[i] = np.asarray(cell)
+                done[i] = operation
+        return done
+
+    def refuse_impossible(self, founders: list[Member]) -> None:
+        """Stop before any work where not one seed obeys the constraints.
+
+        Raises
+        ------
+        ConfigError
+        """
+        own = np.array([member.founder.extent for member in founders])
+        outcome, _ = self.check(side_by_side(founders), own)
+        if (outcome > 0).all():
+            counts = ", ".join(
+                f"{int((outcome == k).sum())} for {REASONS[k]}" for k in np.unique(outcome)
+            )
+            raise ConfigError(
+                f"generate.constraints: none of the {len(founders)} seeds obeys them (refused: "
+                f"{counts}); widen them, or give other seeds"
+            )
+
+
+def cell_shapes(cells: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Angles between periodic vectors, and the aspect of the cell they span.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (n, 3, 3), Å
+    pbc : ndarray, shape (n, 3), bool
+
+    Returns
+    -------
+    angles : ndarray, shape (n, 3), degrees
+        90 where one of the two vectors is not periodic.
+    aspects : ndarray, shape (n,)
+        Longest periodic edge over the smallest height along a periodic vector; 1 for none.
+    """
+    gram = cells @ cells.transpose(0, 2, 1)
+    gram = np.where(pbc[:, :, None] & pbc[:, None, :], gram, np.eye(3))
+    lengths = np.sqrt(np.einsum("nii->ni", gram))
+    pairs = ((1, 2), (0, 2), (0, 1))
+    cosines = np.stack([gram[:, i, j] / (lengths[:, i] * lengths[:, j]) for i, j in pairs], axis=1)
+    angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
+    heights = 1 / np.sqrt(np.abs(np.einsum("nii->ni", np.linalg.inv(gram))))
+    longest = np.where(pbc, lengths, 0.0).max(axis=1)
+    lowest = np.where(pbc, heights, np.inf).min(axis=1)
+    aspects = np.divide(longest, lowest, out=np.ones(len(cells)), where=pbc.any(axis=1))
+    return angles, aspects
+
+
+class EnergyGate:
+    """Limits of force and energy by a cheap calculator.
+
+    Parameters
+    ----------
+    settings : Gate
+    seeds : Frames
+        The lowest of their energies per atom is the reference.
+    """
+
+    def __init__(self, settings: Gate, seeds: Frames) -> None:
+        self.settings = settings
+        self.calculator = make_calculator(settings.calculator, settings.arguments)
+        self.lowest = 0.0
+        if settings.max_energy is not None:
+            self.lowest = min(self._energy(seeds, i) for i in range(len(seeds)))
+
+    def _energy(self, frames: Frames, i: int) -> float:
+        atoms = frames.atoms(i)
+        atoms.calc = self.calculator
+        return float(atoms.get_potential_energy()) / len(atoms)
+
+    def reason(self, frames: Frames, i: int) -> str:
+        """``force`` or ``energy`` where frame `i` is beyond the limit, else empty."""
+        atoms = frames.atoms(i)
+        atoms.calc = self.calculator
+        limit = self.settings.max_force
+        if limit is not None and np.linalg.norm(atoms.get_forces(), axis=1).max() > limit:
+            return "force"
+        if self.settings.max_energy is None:
+            return ""
+        above = float(atoms.get_potential_energy()) / len(atoms) - self.lowest
+        return "energy" if above > self.settings.max_energy else ""

@@ -33,6 +33,9 @@ from .radial import (
 CELLS = (5.0, 2)
 """Atoms per cell and layers: between those of the bond pass and the radial pass."""
 
+CLOSE_CELLS = (4.0, 1)
+"""The same where the reach is about one distance."""
+
 MAX_GROWTHS = 60
 """How often the reach may grow by a quarter until every atom has its neighbours."""
 
@@ -201,19 +204,37 @@ def local_entropies(
 
 
 @njit(**OUTER)
-def minimum_distances(
-    positions: np.ndarray, kinds: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach: float,
-    out: np.ndarray,
+def closeness(
+    offsets: np.ndarray, positions: np.ndarray, kinds: np.ndarray, cells: np.ndarray,
+    pbc: np.ndarray, smallest: np.ndarray, reach: float, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """Smallest distance of each pair of kinds within `reach` into `out` (n_kinds, n_kinds)."""
-    out[:] = math.inf
-    found = _around(positions, cell, pbc, reach)
-    point, index = found.candidates, found.index
-    for g in range(found.groups.shape[0]):
-        m = gather(found, g)
-        for k in range(found.groups[g, 1] - found.groups[g, 0]):
-            for c in range(closer(found, k, 0, m, reach * reach)):
-                if index[c] != k:
-                    a = kinds[int(point[4 * k + 3])]
-                    b = kinds[int(point[4 * index[c] + 3])]
-                    out[a, b] = min(out[a, b], math.sqrt(found.squared[c]))
+    """Smallest ratio of a distance to the allowed one of its pair, per frame.
+
+    Parameters
+    ----------
+    offsets, positions, cells, pbc : of a ragged set of frames, every cell invertible
+    kinds : ndarray, shape (n_atoms_total,), int64
+    smallest : ndarray, shape (n_kinds, n_kinds), Å
+        Allowed distances.
+    reach : float, Å
+        Pairs farther apart are not seen.
+    out : ndarray, shape (n_frames,), changed
+        Infinite where no pair is within reach.
+    """
+    real, integer, inv = np.empty(1), np.empty(1, dtype=np.int64), np.empty((3, 3))
+    for f in range(offsets.shape[0] - 1):
+        a = offsets[f]
+        inverse(cells[f], inv)
+        found, real, integer = neighbourhood(
+            positions[a : offsets[f + 1]], cells[f], inv, pbc[f], reach, CLOSE_CELLS, True, real, integer
+        )
+        point, index = found.candidates, found.index
+        best = math.inf
+        for g in range(found.groups.shape[0]):
+            m = gather(found, g)
+            for k in range(found.groups[g, 1] - found.groups[g, 0]):
+                for c in range(closer(found, k, k + 1, m, reach * reach)):
+                    i = a + int(point[4 * k + 3])
+                    j = a + int(point[4 * index[c] + 3])
+                    best = min(best, math.sqrt(found.squared[c]) / smallest[kinds[i], kinds[j]])
+        out[f] = best

@@ -116,8 +116,15 @@ def _in_threads(frames: Frames, n_threads: int, one: Any) -> None:
         list(pool.map(one, edges[:-1], edges[1:]))
 
 
-def _map(frames: Frames, settings: Landscape, cutoff: float, n_threads: int) -> np.ndarray:
-    """Kernel output of every frame, shape (n_frames, N_OUT); the kernels free the GIL."""
+def kernel_output(
+    frames: Frames, settings: Landscape, cutoff: float, n_threads: int = 1
+) -> np.ndarray:
+    """Numbers of every frame, shape (n_frames, N_OUT), columns as in :mod:`kernels`.
+
+    What :func:`points` makes its table of, for callers to whom the table costs too much.
+    The kernels free the GIL.
+    """
+    frames = _chosen(frames, settings)
     out = np.full((len(frames), N_OUT), np.nan)
     recipe = _recipe(settings, cutoff)
 
@@ -144,6 +151,16 @@ def _map(frames: Frames, settings: Landscape, cutoff: float, n_threads: int) -> 
 
     _in_threads(frames, n_threads, one)
     return out
+
+
+def _chosen(frames: Frames, settings: Landscape) -> Frames:
+    """`frames` with the atoms of the chosen species alone."""
+    if isinstance(settings.species, str):
+        return frames
+    numbers = [atomic_numbers[symbol] for symbol in settings.species]
+    if np.isin(frames.numbers, numbers).all():
+        return frames
+    return subset(frames, numbers)
 
 
 def points(
@@ -178,10 +195,8 @@ def points(
     if cutoff is None:
         cutoff = auto_cutoff(frames) if settings.cutoff == "auto" else float(settings.cutoff)
     _refuse_unusable(frames)
-    chosen = frames
-    if not isinstance(settings.species, str):
-        chosen = subset(frames, [atomic_numbers[symbol] for symbol in settings.species])
-    out = _map(chosen, settings, cutoff, n_threads)
+    chosen = _chosen(frames, settings)
+    out = kernel_output(chosen, settings, cutoff, n_threads)
     bulk = frames.pbc.all(axis=1)
     has_volume = bulk | (settings.density is not None)
     empty = chosen.n_atoms == 0

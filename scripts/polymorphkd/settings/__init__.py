@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from .base import Section, check_elements
-from .generate import Amplitudes, Constraints, Generate
+from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label
 from .landscape import Landscape
 from .seeds import Inputs, SeedMD, Seeds
@@ -25,6 +25,8 @@ __all__ = [
     "Constraints",
     "Deepmd",
     "Deploy",
+    "Displacements",
+    "Gate",
     "Gates",
     "Generate",
     "Gpaw",
