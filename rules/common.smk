@@ -139,7 +139,8 @@ def shards(pattern, stage):
     """Input function: the shard files of a stage."""
 
     def get(wildcards):
-        count = getattr(settings(wildcards), stage).n_shards
+        chosen = getattr(settings(wildcards), stage)
+        count = getattr(chosen, "n_jobs", chosen.n_shards)
         return expand(pattern, material=wildcards.material, shard=range(count))
 
     return get

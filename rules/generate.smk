@@ -45,7 +45,7 @@ rule evolve_targets:
         runtime=120,
     params:
         settings=generate_settings,
-        n_shards=lambda wildcards: settings(wildcards).generate.n_shards,
+        n_shards=lambda wildcards: settings(wildcards).generate.n_jobs,
         seed=section("seed"),
         code=code("generate", "landscape", "frames", "fingerprint", "readers"),
     message:
@@ -60,9 +60,12 @@ rule merge_library:
         points="results/{material}/landscape/seeds.parquet",
         shards=shards("results/{material}/generate/shards/{shard}.parquet", "generate"),
         outcomes=shards("results/{material}/generate/shards/{shard}.json", "generate"),
+        box="results/{material}/generate/box.json",
     output:
         library="results/{material}/generate/library.parquet",
         outcome="results/{material}/generate/outcome.json",
+        filling="results/{material}/generate/filling.parquet",
+        figure="results/{material}/generate/filling.png",
     log:
         "results/{material}/logs/merge_library.log",
     benchmark:
@@ -74,7 +77,8 @@ rule merge_library:
         mem_mb=4000,
         runtime=30,
     params:
-        code=code("generate/evolution", "frames", "fingerprint", "readers"),
+        grid=lambda wildcards: settings(wildcards).generate.grid,
+        code=code("generate/library", "generate/filling", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: merging the library"
     script:

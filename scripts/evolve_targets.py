@@ -1,11 +1,12 @@
 """Rule evolve_targets: seeds and some targets -> the individuals met on the way."""
 
+from pathlib import Path
+
 import pandas as pd
-from polymorphkd.frames import write_frames
-from polymorphkd.generate import Context, evolve_shard
+from polymorphkd.generate import Context, write_shard
 from polymorphkd.landscape import read_settings
 from polymorphkd.landscape.grid import Box
-from polymorphkd.progress import job
+from polymorphkd.progress import job, logger
 from polymorphkd.provenance import read_json, write_json
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Generate
@@ -22,6 +23,8 @@ with job(snakemake.log[0], "generate"):
         material=snakemake.wildcards.material,
     )
     targets = pd.read_csv(files.targets, sep="\t")
-    frames, outcome = evolve_shard(context, targets, shard, snakemake.params.n_shards)
-    write_frames(snakemake.output.frames, frames)
+    outcome = write_shard(
+        context, targets, shard, snakemake.params.n_shards, Path(snakemake.output.frames)
+    )
+    logger.info("mutants: %s; ended: %s", outcome["mutants"], outcome["ended"])
     write_json(snakemake.output.outcome, outcome)

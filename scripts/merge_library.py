@@ -1,19 +1,26 @@
-"""Rule merge_library: seeds and all shards -> the library, and the mutants by outcome."""
+"""Rule merge_library: seeds and all shards -> the library, its outcome and its filling."""
+
+from pathlib import Path
 
 import pandas as pd
-from polymorphkd.frames import write_frames
 from polymorphkd.generate import merge_library, merge_outcomes
+from polymorphkd.generate.filling import filling, write_filling
+from polymorphkd.landscape.grid import Box
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import read_json, write_json
 from polymorphkd.readers import read_frames
 
 with job(snakemake.log[0], "generate"):
-    library = merge_library(
-        read_frames(snakemake.input.frames),
-        pd.read_parquet(snakemake.input.points),
-        [read_frames(path) for path in snakemake.input.shards],
+    files, output = snakemake.input, snakemake.output
+    lineage = merge_library(
+        read_frames(files.frames),
+        pd.read_parquet(files.points),
+        [Path(path) for path in files.shards],
+        Path(output.library),
     )
-    outcome = merge_outcomes([read_json(path) for path in snakemake.input.outcomes])
-    logger.info("%d frames in the library; mutants: %s", len(library), outcome)
-    write_frames(snakemake.output.library, library)
-    write_json(snakemake.output.outcome, {**outcome, "library": len(library)})
+    outcome = merge_outcomes([read_json(path) for path in files.outcomes])
+    logger.info("%d frames in the library; %s", len(lineage), outcome)
+    write_json(output.outcome, {**outcome, "library": len(lineage)})
+    box, grid = Box(**read_json(files.box)), snakemake.params.grid
+    table = filling(lineage, box, grid)
+    write_filling(table, box, grid, Path(output.filling), Path(output.figure))

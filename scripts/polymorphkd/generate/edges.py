@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def roulette(distances: np.ndarray, n: int, random: np.random.Generator) -> np.n
     return random.choice(len(distances), size=n, p=fitness / fitness.sum())
 
 
-def evolve(breeder: Breeder, target: pd.Series) -> Iterator[Frames]:
+def evolve(breeder: Breeder, target: pd.Series) -> Generator[Frames, None, None]:
     """Evolve a population of the seeds towards one target.
 
     Each generation draws parents from the population by roulette wheel with fitness

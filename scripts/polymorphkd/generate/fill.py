@@ -8,7 +8,7 @@ it blends two relatives, after the line operator of Vassiliades & Mouret (2018).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -165,7 +165,7 @@ class Search:
             self.tries[max(i - 1, 0) : min(i + 2, n), max(j - 1, 0) : min(j + 2, n)] *= 0.5
 
 
-def fill(breeder: Breeder, evaluations: int) -> Iterator[Frames]:
+def fill(breeder: Breeder, evaluations: int) -> Generator[Frames, None, str]:
     """Fill the landscape cell by cell.
 
     Parameters

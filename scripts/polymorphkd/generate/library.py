@@ -19,8 +19,11 @@ from ..readers import stream
 from .breeder import Context
 from .strategies import run_task
 
-LINEAGE = ("parent", "root", "target", "generation", "operator", "seed", "sS", "Q6")
-"""Columns of the library beside the structure, in this order."""
+LINEAGE: dict[str, Any] = {
+    "parent": str, "root": str, "target": np.int64, "generation": np.int64, "operator": str,
+    "seed": np.int64, "sS": np.float64, "Q6": np.float64,
+}  # fmt: skip
+"""Columns of the library beside the structure, in this order, and their kinds."""
 
 ATOMS_PER_GROUP = 200_000
 """Atoms of a row group: some megabytes."""
@@ -62,11 +65,7 @@ class Writer:
             if self._file is not None:
                 return
             frames.meta = pd.DataFrame({name: [] for name in LINEAGE})
-        kinds = dict.fromkeys(("target", "generation", "seed"), np.int64)
-        kinds |= dict.fromkeys(("sS", "Q6"), np.float64) | dict.fromkeys(
-            ("parent", "root", "operator"), str
-        )
-        frames.meta = frames.meta[list(LINEAGE)].astype(kinds)
+        frames.meta = frames.meta[list(LINEAGE)].astype(LINEAGE)
         table = to_table(frames)
         if self._file is None:
             self._file = pq.ParquetWriter(self._path, table.schema, compression="zstd")
@@ -206,5 +205,3 @@ def _runs(path: Path) -> Iterator[tuple[int, Frames]]:
         edges = np.flatnonzero(np.diff(targets)) + 1
         for part in np.split(np.arange(len(targets)), edges):
             yield int(targets[part[0]]), chunk.frames.take(part)
-
-

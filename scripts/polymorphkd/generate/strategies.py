@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pandas as pd
@@ -14,7 +14,11 @@ from .edges import evolve
 from .fill import fill
 from .walks import random_walks, rattle
 
-STRATEGIES = {"fill": fill, "rattle": rattle, "random": random_walks}
+STRATEGIES: dict[str, Callable[[Breeder, int], Generator[Frames, None, Any]]] = {
+    "fill": fill,
+    "rattle": rattle,
+    "random": random_walks,
+}
 """Strategies that are given a number of evaluations; ``edges`` is given a target."""
 
 

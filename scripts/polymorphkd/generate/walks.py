@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from ..frames import Frames
 from .breeder import Breeder
@@ -12,7 +12,7 @@ BATCH = 64
 """Mutants made at once: enough to spread the cost of a call, few enough for the cache."""
 
 
-def rattle(breeder: Breeder, evaluations: int) -> Iterator[Frames]:
+def rattle(breeder: Breeder, evaluations: int) -> Generator[Frames, None, None]:
     """Mutants of random seeds: displacement and strain, one step from their parents.
 
     Yields
@@ -29,7 +29,7 @@ def rattle(breeder: Breeder, evaluations: int) -> Iterator[Frames]:
         yield frames
 
 
-def random_walks(breeder: Breeder, evaluations: int) -> Iterator[Frames]:
+def random_walks(breeder: Breeder, evaluations: int) -> Generator[Frames, None, None]:
     """Random walks from random seeds: each accepted mutant is the parent of the next.
 
     Yields

@@ -226,7 +226,15 @@ def closeness(
         a = offsets[f]
         inverse(cells[f], inv)
         found, real, integer = neighbourhood(
-            positions[a : offsets[f + 1]], cells[f], inv, pbc[f], reach, CLOSE_CELLS, True, real, integer
+            positions[a : offsets[f + 1]],
+            cells[f],
+            inv,
+            pbc[f],
+            reach,
+            CLOSE_CELLS,
+            True,
+            real,
+            integer,
         )
         point, index = found.candidates, found.index
         best = math.inf

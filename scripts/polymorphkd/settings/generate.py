@@ -28,7 +28,7 @@ PUBLISHED: dict[str, Any] = {
 class Displacements(Section):
     """How often each kind of displacement is taken, as relative weights."""
 
-    gaussian: float = Field(1.0, ge=0, description="Independent Gaussian steps of a share of atoms")
+    gaussian: float = Field(1.0, ge=0, description="Independent steps of a share of the atoms")
     wave: float = Field(
         0.0, ge=0, description="All atoms along one random wave vector of the cell (a phonon)"
     )
@@ -200,3 +200,8 @@ class Generate(Section):
     def n_tasks(self) -> int:
         """Independent searches: targets on edges, else islands."""
         return 4 * self.targets_per_edge if self.strategy == "edges" else self.islands
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs that have something to do."""
+        return min(self.n_shards, self.n_tasks)
