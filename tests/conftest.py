@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from ase.build import bulk
+from ase.io import write
 from polymorphkd.frames import Frames, from_atoms
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -118,3 +119,16 @@ def job_stats(text: str) -> set[str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture
+def mapped(tmp_path, monkeypatch) -> Path:
+    """A folder with structures in a.xyz, points of them in a.parquet and b.parquet; go there."""
+    from plotting import images, points_of  # on use: matplotlib is slow to import
+
+    monkeypatch.chdir(tmp_path)
+    frames = from_atoms(images())
+    write("a.xyz", frames.to_atoms(), format="extxyz")
+    points_of(frames, "a.xyz").to_parquet("a.parquet")
+    points_of(frames, "a.xyz", seed=1).drop(columns="phase").to_parquet("b.parquet")
+    return tmp_path

@@ -11,49 +11,24 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111, graphene
 from ase.neighborlist import neighbor_list
+from oracles import kept, oracle, pair_entropy, q6m, steinhardt
 from polymorphkd.errors import StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms
 from polymorphkd.landscape import Mapper, auto_cutoff, per_atom, points, settings_digest
 from polymorphkd.landscape.grid import bounding_box, cells, coordinates, coverage
 from polymorphkd.settings import Landscape
-from scipy.special import sph_harm_y
+from structures import hcp, noisy_copper, skewed
 
 
 def point(atoms: Atoms, cutoff: float, **settings):
     return points(from_atoms([atoms]), Landscape(cutoff=cutoff, **settings)).iloc[0]
 
 
-def oracle(atoms: Atoms, cutoff: float, sigma: float = 0.1, rmax: float = 8.0, mean: bool = False):
-    """sS and Q6 straight from Eqs. 1-7 with scipy's spherical harmonics; slow."""
-    atoms = from_atoms([atoms]).atoms(0)  # with the 1e-8 Å that a frame keeps
-    n = len(atoms)
-    i, d, vectors = neighbor_list("idD", atoms, cutoff)
-    q = np.zeros((n, 13), dtype=complex)
-    for a, r, v in zip(i, d, vectors, strict=True):
-        theta, phi = math.acos(np.clip(v[2] / r, -1, 1)), math.atan2(v[1], v[0])
-        q[a] += [sph_harm_y(6, m, theta, phi) for m in range(-6, 7)]
-    bonds = np.bincount(i, minlength=n)
-    q[bonds > 0] /= bonds[bonds > 0][:, None]
-
-    def norm(x):
-        return np.sqrt(4 * np.pi / 13 * np.sum(np.abs(x) ** 2, axis=-1))
-
-    q6 = norm(q).mean() if mean else norm(q.mean(axis=0))
-    distances = neighbor_list("d", atoms, rmax + 5 * sigma)
-    density = n / atoms.get_volume()
-    r = np.linspace(0, rmax, round(4 * rmax / sigma) + 1)
-    gauss = np.exp(-((r[:, None] - distances) ** 2) / (2 * sigma**2)).sum(axis=1)
-    g = np.zeros_like(r)
-    g[1:] = gauss[1:] / (math.sqrt(2 * np.pi) * sigma * 4 * np.pi * n * density * r[1:] ** 2)
-    integrand = r**2 * np.where(g < 1e-12, 1.0, g * np.log(np.maximum(g, 1e-300)) - g + 1)
-    return -2 * np.pi * density * np.trapezoid(integrand, r), q6
-
-
 @pytest.mark.parametrize(
     ("atoms", "cutoff", "squared"),
     [
         (bulk("Cu", "fcc", 3.61), 3.0, 169 / 512),
-        (bulk("Mg", "hcp", 2.95, c=2.95 * math.sqrt(8 / 3)), 3.2, 29237 / 124416),
+        (hcp(2.95), 3.2, 29237 / 124416),
         (bulk("Fe", "bcc", 2.87), 2.6, 32 / 81),
         (bulk("Fe", "bcc", 2.87), 3.2, 169 / 648),
         (bulk("C", "diamond", 3.567), 1.8, 32 / 81),
@@ -70,7 +45,7 @@ def test_exact_shells(atoms, cutoff, squared):
     ("atoms", "entropy"),
     [
         (bulk("Cu", "fcc", 3.61), -48.6525),
-        (bulk("Mg", "hcp", 2.95, c=2.95 * math.sqrt(8 / 3)), -26.882),
+        (hcp(2.95), -26.882),
         (bulk("Fe", "bcc", 2.87), -50.249),
         (bulk("C", "diamond", 3.567), -31.894),
     ],
@@ -86,13 +61,6 @@ def test_diamond_depends_on_the_cutoff():
     np.testing.assert_allclose(found, [0.6285, 0.2738, 0.0499], atol=6e-5)
 
 
-def skewed(n: int, seed: int) -> Atoms:
-    """Random atoms in a triclinic cell that is smaller than the reach of sS."""
-    random = np.random.default_rng(seed)
-    cell = np.diag([3.0, 3.4, 3.8]) + random.normal(0, 0.5, (3, 3))
-    return Atoms(["Al"] * n, scaled_positions=random.random((n, 3)) * 3 - 1, cell=cell, pbc=True)
-
-
 @pytest.mark.parametrize("mean", [False, True], ids=["global", "mean"])
 @pytest.mark.parametrize("seed", range(4))
 def test_agrees_with_an_independent_oracle(seed, mean):
@@ -104,8 +72,7 @@ def test_agrees_with_an_independent_oracle(seed, mean):
 
 
 def test_agrees_with_the_oracle_on_a_large_noisy_cell():
-    atoms = bulk("Cu", "fcc", 3.61, cubic=True) * (3, 3, 3)
-    atoms.rattle(0.15, seed=3)
+    atoms = noisy_copper(3, 0.15, seed=3)
     entropy, q6 = oracle(atoms, 3.0)
     found = point(atoms, 3.0)
     assert found.sS == pytest.approx(entropy, abs=1e-4)
@@ -244,13 +211,9 @@ def test_icosahedron_by_nearest_neighbours_and_by_cutoff():
 @pytest.mark.parametrize("k", [4, 12, 14])
 def test_nearest_neighbours_agree_with_sorting_all_distances(k):
     atoms = skewed(n=6, seed=5)
-    i, d, vectors = neighbor_list("idD", from_atoms([atoms]).atoms(0), 9.0)
-    expected = np.zeros((6, 13), dtype=complex)
-    for a in range(6):
-        for v in vectors[i == a][np.argsort(d[i == a])[:k]]:
-            theta, phi = math.acos(v[2] / np.linalg.norm(v)), math.atan2(v[1], v[0])
-            expected[a] += [sph_harm_y(6, m, theta, phi) / k for m in range(-6, 7)]
-    q6 = np.sqrt(4 * np.pi / 13 * np.sum(np.abs(expected.mean(axis=0)) ** 2))
+    i, d, vectors = neighbor_list("idD", kept(atoms), 9.0)
+    nearest = [vectors[i == a][np.argsort(d[i == a])[:k]] for a in range(6)]
+    q6 = steinhardt(np.mean([q6m(shell) / k for shell in nearest], axis=0))
     assert points(from_atoms([atoms]), Landscape(nearest=k)).Q6[0] == pytest.approx(q6, abs=1e-12)
 
 
@@ -259,26 +222,6 @@ def test_local_entropy_of_equivalent_atoms_is_that_of_the_crystal():
     local = per_atom(copper, Landscape(cutoff=3.0))
     np.testing.assert_allclose(local.sS, point(copper, 3.0).sS, atol=1e-9)
     np.testing.assert_allclose(local.q6**2, 169 / 512, atol=1e-9)
-
-
-def pair_entropy(atoms: Atoms, sigma: float = 0.1, rmax: float = 8.0) -> float:
-    """Sum over species pairs of x_a x_b S_ab, pair by pair."""
-    atoms = from_atoms([atoms]).atoms(0)
-    i, j, d = neighbor_list("ijd", atoms, rmax + 5 * sigma)
-    numbers, n, volume = atoms.numbers, len(atoms), atoms.get_volume()
-    r = np.linspace(0, rmax, round(4 * rmax / sigma) + 1)[1:]
-    total = 0.0
-    for a in np.unique(numbers):
-        for b in np.unique(numbers):
-            x_a, x_b = np.mean(numbers == a), np.mean(numbers == b)
-            these = d[(numbers[i] == a) & (numbers[j] == b)]
-            gauss = np.exp(-((r[:, None] - these) ** 2) / (2 * sigma**2)).sum(axis=1)
-            norm = math.sqrt(2 * np.pi) * sigma * 4 * np.pi * r**2 * x_a * n * x_b * n / volume
-            g = gauss / norm
-            f = r**2 * np.where(g < 1e-12, 1.0, g * np.log(np.maximum(g, 1e-300)) - g + 1)
-            integral = np.trapezoid(np.concatenate([[0], f]), np.concatenate([[0], r]))
-            total += x_a * x_b * -2 * np.pi * n / volume * integral
-    return total
 
 
 def test_pair_resolved_entropy_agrees_with_its_definition():
@@ -356,7 +299,7 @@ def test_frames_that_are_not_finite_are_refused(aluminium):
 
 def test_strains_of_hcp_form_the_pattern_of_its_symmetry():
     """Opposite shears, and equal strains along directions the crystal cannot tell apart."""
-    base = bulk("Mg", "hcp", 3.2, c=3.2 * math.sqrt(8 / 3)) * (3, 3, 2)
+    base = hcp() * (3, 3, 2)
 
     def strained(i: int, j: int, size: float):
         strain = np.zeros((3, 3))

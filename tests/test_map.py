@@ -7,7 +7,7 @@ from ase.build import bulk
 from ase.io import write
 from polymorphkd import cli
 from polymorphkd.frames import Frames, write_frames
-from polymorphkd.landscape import points
+from polymorphkd.landscape import per_atom, points
 from polymorphkd.landscape.tables import read_points
 from polymorphkd.map_files import map_files
 from polymorphkd.settings import Landscape
@@ -75,6 +75,9 @@ def test_energies_and_kept_metadata_become_columns(tmp_path):
         (["--sigma", "-1"], "--sigma: "),
         (["--species", "Xx"], "'Xx' is not a chemical symbol"),
         (["--output", "p.txt"], "is .parquet or .csv"),
+        (["--per-atom", "a.txt"], "is .parquet or .csv"),
+        (["--per-atom", "p.csv"], "is the table of frames already"),
+        (["--per-atom", "a.csv", "--species", "Cu"], "--per-atom needs"),
         (["--output", "absent/p.csv"], "there is no folder"),
     ],
 )
@@ -95,6 +98,38 @@ def test_an_existing_table_is_kept_unless_forced(tmp_path, capsys):
     assert cli.main(call) == 1
     assert "--force" in capsys.readouterr().err
     assert cli.main([*call, "--force"]) == 0
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_atoms_get_a_table_of_their_own(suffix, aluminium: Frames, tmp_path):
+    write_frames(tmp_path / "al.extxyz", aluminium)
+    atoms = tmp_path / f"atoms{suffix}"
+    assert cli.main(["map", str(tmp_path / "al.extxyz"), "-o", str(tmp_path / "p.parquet"),
+                     "--cutoff", "3.4", "--per-atom", str(atoms)]) == 0  # fmt: skip
+    table = pd.read_parquet(atoms) if suffix == ".parquet" else pd.read_csv(atoms)
+    frames = read_points(tmp_path / "p.parquet")
+    assert set(table["settings_digest"]) == set(frames["settings_digest"])
+    assert table["frame_id"].tolist() == np.repeat(frames["frame_id"], frames["n_atoms"]).tolist()
+    assert set(table["element"]) == {"Al"}
+    for i, frame_id in enumerate(aluminium.frame_ids()):
+        here = table[table["frame_id"] == frame_id].reset_index(drop=True)
+        assert here["atom"].tolist() == list(range(len(here)))
+        expected = per_atom(aluminium.atoms(i), SETTINGS)
+        pd.testing.assert_frame_equal(here[expected.columns.tolist()], expected, rtol=1e-13)
+
+
+def test_atoms_of_slabs_and_clusters_have_no_entropy_without_a_density(tmp_path):
+    cluster, crystal = bulk("Cu", cubic=True) * (2, 2, 2), bulk("Cu", cubic=True)
+    cluster.pbc = False
+    write(tmp_path / "cu.extxyz", [cluster, crystal])
+    for density in (None, 0.08):
+        settings, path = Landscape(nearest=12, density=density), tmp_path / f"{density}.parquet"
+        map_files(
+            [tmp_path / "cu.extxyz"], tmp_path / "p.csv", settings, force=True, per_atom=path
+        )
+        table = pd.read_parquet(path)
+        assert table["sS"].isna().sum() == (0 if density else len(cluster))
+        assert (table["n_neighbours"] == 12).all()
 
 
 def test_published_numbers_are_reproduced(shared_data, tmp_path):

@@ -309,6 +309,15 @@ def test_files_that_are_no_model_are_refused(tmp_path):
         load_student("other", tmp_path / "none.pb")
 
 
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.pb", b"no graph"), ("a.pb", b""), ("no_suffix", b"whatever")]
+)
+def test_files_of_something_else_are_told(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(EngineError, match=rf"{name}: cannot be loaded as a DeePMD model"):
+        load_student("deepmd", tmp_path / name)
+
+
 def test_learning_curve_survives_a_torn_and_repeated_tail(tmp_path):
     (tmp_path / "lcurve.out").write_text(
         "#  step  rmse_f_val rmse_f_trn lr\n# note\n"

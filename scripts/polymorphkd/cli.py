@@ -96,7 +96,7 @@ def _map(arguments: argparse.Namespace) -> int:
 
         done = map_files(
             arguments.inputs, arguments.output, settings, arguments.keep,
-            arguments.threads or number_of_threads(), arguments.force, report,
+            arguments.threads or number_of_threads(), arguments.force, report, arguments.per_atom,
         )  # fmt: skip
     left_out = f", {len(done.broken)} broken ones left out" if done.broken else ""
     cutoff = f"cutoff {done.cutoff:g} Å" if not settings.nearest else f"{settings.nearest} nearest"
@@ -263,6 +263,10 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )  # fmt: skip
     parser.add_argument("--density", type=float, help="atoms per Å^3 of frames with open sides")
     parser.add_argument("--keep", nargs="+", default=[], metavar="KEY", help="metadata to keep")
+    parser.add_argument(
+        "--per-atom", type=Path, metavar="FILE",
+        help="also a table of every atom's own q6 and sS, FILE.parquet or FILE.csv",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, metavar="N", help="default: all cores allowed")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.set_defaults(run=_map)

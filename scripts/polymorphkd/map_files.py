@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,10 @@ from ase.formula import Formula
 
 from .errors import InputError
 from .frames import Frames, concatenate
-from .landscape import auto_cutoff, points
-from .provenance import atomic_path
+from .landscape import atom_points, auto_cutoff, points
 from .readers import Broken, Chunk, expand_sources, stream
 from .settings import Landscape
+from .table_files import table_file
 
 ATOMS_PER_CHUNK = 50_000
 """A few hundred frames at once: threads share them, and memory holds no more."""
@@ -29,11 +30,20 @@ FRAMES_FOR_CUTOFF = 200
 
 @dataclass
 class Mapped:
-    """What `map_files` did: rows written, the cutoff used (Å), and frames left out."""
+    """What `map_files` did: frames written, the cutoff used (Å), and frames left out."""
 
     n_frames: int
     cutoff: float
     broken: list[Broken]
+
+
+class Job(NamedTuple):
+    """What is made of every chunk: settings, cutoff (Å), metadata to keep, a table of atoms."""
+
+    settings: Landscape
+    cutoff: float
+    keep: tuple[str, ...]
+    atoms: bool
 
 
 def map_files(
@@ -44,15 +54,18 @@ def map_files(
     n_threads: int = 1,
     force: bool = False,
     report: Callable[[Chunk], None] = lambda chunk: None,
+    per_atom: Path | None = None,
 ) -> Mapped:
     """Map every frame of the files that `patterns` name to one table of landscape points.
+
+    Memory does not depend on the number of frames: the tables are written as they grow.
 
     Parameters
     ----------
     patterns : sequence
         Files, globs, or DeePMD folders; see `readers.expand_sources`.
     output : path
-        .parquet or .csv; written whole at the end, in the order of the input.
+        .parquet or .csv, in the order of the input; it appears when it is complete.
     settings : Landscape
     keep : sequence of str
         Metadata of the frames to keep as columns (missing where a frame has none).
@@ -62,6 +75,8 @@ def map_files(
         Overwrite an existing file.
     report : callable
         Called with each chunk when it is done.
+    per_atom : path, optional
+        Where a table of every atom goes: see `landscape.atom_points`.
 
     Returns
     -------
@@ -73,28 +88,29 @@ def map_files(
         An input or the output cannot be used, or no frame is left.
     """
     check_output(output, force)
+    if per_atom:
+        _check_per_atom(per_atom, output, settings, force)
     sources = expand_sources(patterns)
     cutoff = settings.cutoff
     if cutoff == "auto":
         cutoff = 0.0 if settings.nearest else auto_cutoff(_sample(sources))
-    tables, broken = [], []
-    for chunk, table in _mapped(sources, settings, float(cutoff), keep, n_threads):
-        if len(table):
-            tables.append(table)
-        broken += chunk.broken
-        report(chunk)
-    if not tables:
-        first = ""
-        if broken:
-            first = f" (first: {broken[0].path}, frame {broken[0].index}: {broken[0].reason})"
-        raise InputError(f"no frame could be read{first}; nothing is written")
-    whole = pd.concat(tables, ignore_index=True)
-    with atomic_path(output) as temporary:
-        if output.suffix == ".parquet":
-            whole.to_parquet(temporary, index=False)
-        else:
-            whole.to_csv(temporary, index=False)
-    return Mapped(len(whole), float(cutoff), broken)
+    job = Job(settings, float(cutoff), tuple(keep), per_atom is not None)
+    broken: list[Broken] = []
+    with ExitStack() as stack:
+        files = [stack.enter_context(table_file(path)) for path in (output, per_atom) if path]
+        for chunk, tables in _mapped(sources, job, n_threads):
+            if len(chunk.frames):
+                for file, table in zip(files, tables, strict=True):
+                    file.add(table)
+            broken += chunk.broken
+            report(chunk)
+        n_frames = files[0].n_rows
+        if not n_frames:
+            first = ""
+            if broken:
+                first = f" (first: {broken[0].path}, frame {broken[0].index}: {broken[0].reason})"
+            raise InputError(f"no frame could be read{first}; nothing is written")
+    return Mapped(n_frames, float(cutoff), broken)
 
 
 def check_output(output: Path, force: bool) -> None:
@@ -113,6 +129,15 @@ def check_output(output: Path, force: bool) -> None:
         raise InputError(f"{output}: exists already; give --force to overwrite it")
 
 
+def _check_per_atom(path: Path, output: Path, settings: Landscape, force: bool) -> None:
+    """Refuse a table of atoms that cannot be written or would not be what it says."""
+    check_output(path, force)
+    if path.resolve() == output.resolve():
+        raise InputError(f"--per-atom: {path} is the table of frames already")
+    if settings.definition != "equations" or settings.species != "all":
+        raise InputError("--per-atom needs --definition equations and --species all")
+
+
 def _sample(sources: Sequence[Path]) -> Frames:
     """Frames from the beginning of each source that are periodic in all directions."""
     each = max(FRAMES_FOR_CUTOFF // len(sources), 1)
@@ -126,18 +151,14 @@ def _sample(sources: Sequence[Path]) -> Frames:
 
 
 def _mapped(
-    sources: Iterable[Path],
-    settings: Landscape,
-    cutoff: float,
-    keep: Sequence[str],
-    n_threads: int,
-) -> Iterator[tuple[Chunk, pd.DataFrame]]:
+    sources: Iterable[Path], job: Job, n_threads: int
+) -> Iterator[tuple[Chunk, list[pd.DataFrame]]]:
     """Chunks with their tables in order: the kernels run while the next chunk is read."""
-    waiting: deque[tuple[Chunk, Future[pd.DataFrame]]] = deque()
+    waiting: deque[tuple[Chunk, Future[list[pd.DataFrame]]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         for source in sources:
             for chunk in stream(source, ATOMS_PER_CHUNK):
-                waiting.append((chunk, pool.submit(_table, chunk, settings, cutoff, keep)))
+                waiting.append((chunk, pool.submit(_tables, chunk, job)))
                 if len(waiting) > n_threads:
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -146,10 +167,10 @@ def _mapped(
             yield done, future.result()
 
 
-def _table(chunk: Chunk, settings: Landscape, cutoff: float, keep: Sequence[str]) -> pd.DataFrame:
-    """Points of one chunk with where they come from."""
+def _tables(chunk: Chunk, job: Job) -> list[pd.DataFrame]:
+    """Points of one chunk with where they come from, and its atoms if they are wanted."""
     frames = chunk.frames
-    table = points(frames, settings, cutoff)
+    table = points(frames, job.settings, job.cutoff)
     digest = table.pop("settings_digest")
     table["formula"] = _formulas(frames)
     energy = np.full(len(frames), np.nan) if frames.energy is None else frames.energy
@@ -157,9 +178,9 @@ def _table(chunk: Chunk, settings: Landscape, cutoff: float, keep: Sequence[str]
     table["source"] = chunk.path
     table["source_index"] = chunk.index
     table["settings_digest"] = digest
-    for name in keep:
+    for name in job.keep:
         table[name] = frames.meta[name].to_numpy() if name in frames.meta else None
-    return table
+    return [table, atom_points(frames, job.settings, job.cutoff)] if job.atoms else [table]
 
 
 def _formulas(frames: Frames) -> list[str]:

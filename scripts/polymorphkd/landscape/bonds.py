@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
-from .images import FAST, FOUR, INNER, ONE, OWNER, Neighbourhood, Y, Z, gather
+from .candidates import closer, gather
+from .images import FAST, FOUR, INNER, ONE, OWNER, Neighbourhood, Y, Z
 
 N_Y6 = 13
 """Real components of q_6m: m = 0, then real and imaginary parts of m = 1 to 6."""
@@ -174,23 +175,6 @@ def bonds_of_nearest_images(
     if nearest <= OVERLAP * OVERLAP:
         b = uint64(_drop_overlaps(bonds, b, n_bonds, shared))
     return b, nearest
-
-
-@njit(fastmath=FAST, **INNER)
-def closer(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
-    """Candidates from `start` on that are closer to candidate `k` than sqrt(limit)."""
-    point, squared, index = found.candidates, found.squared, found.index
-    q = FOUR * uint64(k)
-    x, y, z = point[q], point[q + Y], point[q + Z]
-    count = uint64(0)
-    for p in range(uint64(start), uint64(m)):
-        q = FOUR * p
-        dx, dy, dz = point[q] - x, point[q + Y] - y, point[q + Z] - z
-        d2 = dx * dx + dy * dy + dz * dz
-        squared[count] = d2
-        index[count] = p
-        count += uint64(d2 < limit)  # kept only if counted: no branch to mispredict
-    return count
 
 
 @njit(**INNER)

@@ -9,8 +9,8 @@ atom's own included), triclinic and partly periodic cells alike:
 2. atoms and images are sorted into cells, columns of which are contiguous in memory
    (`_sort`);
 3. atoms are treated in groups, those of one cell: their candidates are copied into one
-   contiguous scratch array (`gather`), over which the passes of :mod:`.radial` and
-   :mod:`.bonds` run without a branch.  No neighbour list is ever stored.
+   contiguous scratch array (:mod:`.candidates`), over which the passes of :mod:`.radial`
+   and :mod:`.bonds` run without a branch.  No neighbour list is ever stored.
 
 Unsigned indices and flat arrays are no matter of taste here: they free numba from
 wrap-around tests and strides, a factor of three in the inner loops.  Functions that only
@@ -34,11 +34,8 @@ INNER: dict[str, Any] = OUTER | {"no_cpython_wrapper": True, "no_cfunc_wrapper":
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Fast-math flags of the inner loops; those that break NaN and infinity are not among them."""
 
-LANES = 16
-"""Points are copied in blocks of this many numbers, past the end of a run if need be."""
-
 PAD = 8
-"""Points of room behind each run, for such copies."""
+"""Points of room behind each run, which `candidates.gather` copies in whole blocks."""
 
 ONE, FOUR = np.uint64(1), np.uint64(4)
 X, Y, Z, OWNER = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
@@ -51,7 +48,7 @@ class Neighbourhood(NamedTuple):
     points : (4 n_points,) sorted atoms, then, from ``first_image[0]`` on, sorted images
     first_atom, first_image : where each cell begins: ``first[c + 1]`` to ``first[c + 2]``
     groups : (n_groups, 3) runs s to e of sorted atoms that share a cell of a column
-    candidates : (4 n_points,) what `gather` found for a group
+    candidates : (4 n_points,) what `candidates.gather` found for a group
     squared, index : scratch for the candidates of one atom, Å^2 and positions
     box : (4,) origin of the cells and their edge, Å
     shape : (4,) cells along x and y, layers along z, layers per cell
@@ -346,68 +343,3 @@ def neighbourhood(
         real[head + 8 * total : head + 9 * total], place, box, shape, reach, half,
     )  # fmt: skip
     return found, real, integer
-
-
-@njit(**INNER)
-def _copy(points: np.ndarray, a: int, b: int, out: np.ndarray, m: int) -> int:
-    """Append points a to b to scratch in whole blocks; returns its new length."""
-    p, q, end = FOUR * uint64(a), FOUR * uint64(m), FOUR * uint64(b)
-    while p < end:
-        for k in range(uint64(LANES)):
-            out[q + k] = points[p + k]
-        p += uint64(LANES)
-        q += uint64(LANES)
-    return m + b - a
-
-
-@njit(**INNER)
-def gather(found: Neighbourhood, g: int) -> int:
-    """Copy all that may be within reach of group `g` into ``found.candidates``.
-
-    The atoms of the group come first, in order; with ``half``, atom k of the group has its
-    candidates behind k.  Returns the number of candidates.
-    """
-    points, first_atom, first_image = found.points, found.first_atom, found.first_image
-    out = found.candidates
-    s, e, mine = found.groups[g, 0], found.groups[g, 1], found.groups[g, 2]
-    reach, edge = found.reach * (1 + 1e-9), found.box[3]
-    x0, y0, z0 = found.box[0], found.box[1], found.box[2]
-    nx, ny, nz = found.shape[0], found.shape[1], found.shape[2]
-    p = FOUR * uint64(s)
-    low0, low1, low2 = points[p], points[p + Y], points[p + Z]
-    high0, high1, high2 = low0, low1, low2
-    for p in range(FOUR * uint64(s) + FOUR, FOUR * uint64(e), FOUR):
-        low0, high0 = min(low0, points[p]), max(high0, points[p])
-        low1, high1 = min(low1, points[p + Y]), max(high1, points[p + Y])
-        low2, high2 = min(low2, points[p + Z]), max(high2, points[p + Z])
-    m = _copy(points, s, e, out, 0)
-    per_edge, per_layer = 1 / edge, found.shape[3] / edge
-    cx_low = max(int((low0 - reach - x0) * per_edge), 0)
-    cx_high = min(int((high0 + reach - x0) * per_edge), nx - 1)
-    cy_low = max(int((low1 - reach - y0) * per_edge), 0)
-    cy_high = min(int((high1 + reach - y0) * per_edge), ny - 1)
-    for cx in range(cx_low, cx_high + 1):
-        at = x0 + cx * edge
-        gap = max(at - high0, low0 - at - edge, 0.0)
-        left0 = reach * reach - gap * gap
-        for cy in range(cy_low, cy_high + 1):
-            at = y0 + cy * edge
-            gap = max(at - high1, low1 - at - edge, 0.0)
-            left = left0 - gap * gap
-            if left <= 0.0:
-                continue
-            tall = math.sqrt(left)
-            column = cx * ny + cy
-            base = column * nz + 1
-            a = uint64(base + max(int((low2 - tall - z0) * per_layer), 0))
-            b = uint64(base + min(int((high2 + tall - z0) * per_layer), nz - 1) + 1)
-            m = _copy(points, first_image[a], first_image[b], out, m)
-            if column < mine and found.half:
-                continue
-            begin = first_atom[a]
-            if column == mine:
-                if not found.half:
-                    m = _copy(points, begin, s, out, m)
-                begin = e
-            m = _copy(points, begin, first_atom[b], out, m)
-    return m

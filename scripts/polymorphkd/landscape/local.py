@@ -11,8 +11,9 @@ import math
 import numpy as np
 from numba import njit
 
-from .bonds import N_Y6, OVERLAP, closer, norm_q6, q6_of_sums, y6
-from .images import INNER, OUTER, Neighbourhood, gather, inverse, neighbourhood
+from .bonds import N_Y6, OVERLAP, norm_q6, q6_of_sums, y6
+from .candidates import closer, gather, squared_distances
+from .images import INNER, OUTER, Neighbourhood, inverse, neighbourhood
 from .kernels import (
     MIN_DISTANCE,
     N_ISOLATED,
@@ -26,7 +27,6 @@ from .radial import (
     add_moments,
     entropy_integral,
     pair_density,
-    squared_distances,
     to_bins,
 )
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 
 from ..errors import StageError
 from ..frames import Frames, from_atoms
@@ -300,20 +300,48 @@ def per_atom(atoms: Atoms, settings: Landscape) -> pd.DataFrame:
     """
     if settings.cutoff == "auto" and not settings.nearest:
         raise StageError("per-atom output needs landscape.cutoff as a number, in Å")
-    frames = from_atoms([atoms])
-    _refuse_unusable(frames)
     cutoff = 0.0 if settings.cutoff == "auto" else float(settings.cutoff)
-    pbc = frames.pbc[0]
-    cell = complete_cells(frames.cells, frames.pbc)[0]
-    q6, n_neighbours = local_symmetry(frames.positions, cell, pbc, cutoff, settings.nearest or 0)
-    entropy = np.full(len(atoms), np.nan)
-    volume = len(atoms) / settings.density if settings.density else 0.0
-    if pbc.all():
-        volume = float(frames.volumes[0])
-    if volume:
-        recipe = _with_grid(_recipe(settings, cutoff), settings)
-        entropy = local_entropies(frames.positions, cell, pbc, recipe, recipe.n_bins, volume)
-    return pd.DataFrame({"q6": q6, "n_neighbours": n_neighbours, "sS": entropy})
+    table = atom_points(from_atoms([atoms]), settings, cutoff)
+    return table[["q6", "n_neighbours", "sS"]]
+
+
+def atom_points(frames: Frames, settings: Landscape, cutoff: float) -> pd.DataFrame:
+    """Local order of every atom of every frame, one row per atom in order.
+
+    Returns
+    -------
+    DataFrame
+        frame_id; atom (its place in the frame from 0); element; q6, n_neighbours and sS as
+        in :func:`per_atom`; settings_digest.
+    """
+    _refuse_unusable(frames)
+    n_atoms, sizes = len(frames.positions), frames.n_atoms
+    q6, entropy = np.empty(n_atoms), np.full(n_atoms, np.nan)
+    n_neighbours = np.empty(n_atoms, dtype=np.int64)
+    recipe = _with_grid(_recipe(settings, cutoff), settings)
+    cells = complete_cells(frames.cells, frames.pbc)
+    open_volumes = sizes / settings.density if settings.density else np.zeros(len(frames))
+    volumes = np.where(frames.pbc.all(axis=1), frames.volumes, open_volumes)
+    for i, volume in enumerate(volumes.tolist()):
+        where = frames.atoms_of(i)
+        positions, cell, pbc = frames.positions[where], cells[i], frames.pbc[i]
+        q6[where], n_neighbours[where] = local_symmetry(
+            positions, cell, pbc, cutoff, settings.nearest or 0
+        )
+        if volume:
+            entropy[where] = local_entropies(positions, cell, pbc, recipe, recipe.n_bins, volume)
+    symbols = np.array(chemical_symbols)
+    return pd.DataFrame(
+        {
+            "frame_id": np.repeat(np.array(frames.frame_ids(), dtype=object), sizes),
+            "atom": np.arange(n_atoms) - np.repeat(frames.offsets[:-1], sizes),
+            "element": symbols[frames.numbers],
+            "q6": q6,
+            "n_neighbours": n_neighbours,
+            "sS": entropy,
+            "settings_digest": settings_digest(settings, cutoff),
+        }
+    )
 
 
 def resolve(frames: Frames, settings: Landscape) -> dict[str, Any]:

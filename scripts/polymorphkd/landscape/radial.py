@@ -17,7 +17,8 @@ from functools import lru_cache
 import numpy as np
 from numba import njit, uint64
 
-from .images import FAST, FOUR, INNER, ONE, OUTER, Neighbourhood, Y, Z, gather
+from .candidates import gather, squared_distances
+from .images import FAST, INNER, ONE, OUTER, Neighbourhood
 
 GAUSSIAN_REACH = 5.0
 """Pairs out to rmax + GAUSSIAN_REACH * sigma feed g(r); the rest is below 1e-6."""
@@ -56,22 +57,6 @@ def grid_of(sigma: float, rmax: float) -> tuple[float, int]:
     """Spacing (Å) and number of nodes of the r grid, which ends exactly at rmax."""
     n_grid = round(rmax * POINTS_PER_SIGMA / sigma) + 1
     return rmax / (n_grid - 1), n_grid
-
-
-@njit(fastmath=FAST, **INNER)
-def squared_distances(found: Neighbourhood, k: int, start: int, m: int, limit: float) -> int:
-    """Squared distances below `limit` (Å^2) of candidate `k` to those from `start` on."""
-    point, out = found.candidates, found.squared
-    q = FOUR * uint64(k)
-    x, y, z = point[q], point[q + Y], point[q + Z]
-    count = uint64(0)
-    for p in range(uint64(start), uint64(m)):
-        q = FOUR * p
-        dx, dy, dz = point[q] - x, point[q + Y] - y, point[q + Z] - z
-        squared = dx * dx + dy * dy + dz * dz
-        out[count] = squared  # kept only if counted: no branch to mispredict
-        count += uint64(squared < limit)
-    return count
 
 
 @njit(fastmath=FAST, **INNER)

@@ -63,11 +63,21 @@ class DeepmdPredictor:
         os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from google.protobuf.message import DecodeError
+
         try:
+            model.open("rb").close()  # what TensorFlow cannot open is an error of its own
             from deepmd.infer import DeepPot
 
             self._potential: Any = DeepPot(str(model))
-        except Exception as error:
+        except (
+            DecodeError,  # no graph, or cut off
+            KeyError,  # a graph, but of no model
+            RuntimeError,  # of another version
+            ValueError,  # a suffix of no backend
+            ImportError,  # a backend that is not installed
+            OSError,
+        ) as error:
             raise EngineError(f"{model}: cannot be loaded as a DeePMD model ({error})") from error
         self.elements: list[str] = list(self._potential.get_type_map())
 
