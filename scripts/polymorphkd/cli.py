@@ -9,12 +9,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import InputError, PolymorphKDError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from .settings import Landscape
+
+Model = TypeVar("Model", bound="BaseModel")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -52,8 +56,6 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _landscape_settings(arguments: argparse.Namespace) -> Landscape:
     """Settings of the landscape from the options that were given."""
-    from pydantic import ValidationError
-
     from .settings import Landscape
 
     names = ("definition", "cutoff", "sigma", "rmax", "q6", "nearest", "species", "density")
@@ -61,14 +63,7 @@ def _landscape_settings(arguments: argparse.Namespace) -> Landscape:
     values = {name: value for name, value in values.items() if value is not None}
     if values.get("species") in (["all"], ["pairs"]):
         values["species"] = values["species"][0]
-    try:
-        return Landscape.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = f"--{first['loc'][0]}: " if first["loc"] else ""
-        message = first["msg"].removeprefix("Value error, ")
-        given = f" (given: {first['input']!r})" if first["loc"] else ""
-        raise InputError(f"{option}{message}{given}") from None
+    return _validated(Landscape, values)
 
 
 def _map(arguments: argparse.Namespace) -> int:
@@ -101,6 +96,78 @@ def _map(arguments: argparse.Namespace) -> int:
     left_out = f", {len(done.broken)} broken ones left out" if done.broken else ""
     cutoff = f"cutoff {done.cutoff:g} Å" if not settings.nearest else f"{settings.nearest} nearest"
     print(f"{done.n_frames} frames{left_out} ({cutoff}) -> {arguments.output}")
+    return 0
+
+
+def _validated(model: type[Model], values: dict[str, Any], option: str = "--{}") -> Model:
+    """`model` of `values`; the first thing that is wrong names its option."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        where = f"{option.format(name)}: " if name else ""
+        message = first["msg"].removeprefix("Value error, ")
+        given = f" (given: {first['input']!r})" if name else ""
+        raise InputError(f"{where}{message}{given}") from None
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from .config import read_yaml
+    from .generate_files import generate_files
+    from .landscape.mapping import number_of_threads
+    from .settings import Generate
+
+    values: dict[str, Any] = read_yaml(arguments.settings) if arguments.settings else {}
+    values = values.get("generate", values)
+    values["strategy"] = arguments.strategy or values.get("strategy", "fill")
+    if arguments.budget is not None:
+        if values["strategy"] == "edges":
+            raise InputError("--budget: edges is sized by targets, generations and population")
+        values["evaluations"] = arguments.budget
+    settings = _validated(Generate, values, "generate.{}")
+    landscape = _landscape_settings(arguments)
+    processes = arguments.threads or number_of_threads()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(settings.strategy, total=settings.n_tasks)
+        done = generate_files(
+            arguments.seeds, arguments.output, settings, landscape, arguments.seed, processes,
+            arguments.figure, arguments.force,
+            lambda n, _: progress.update(task, completed=n),
+        )  # fmt: skip
+    tried = sum(done.outcome["mutants"].values())
+    reasons = ", ".join(f"{name} {count:,}" for name, count in done.outcome["mutants"].items())
+    ended = ", ".join(f"{name} {count}" for name, count in done.outcome["ended"].items())
+    print(f"{tried:,} mutants ({reasons}); searches ended: {ended}")
+    print(
+        f"{done.n_cells:,} of {settings.grid**2:,} cells filled, {done.n_seed_cells:,} of them "
+        f"by seeds (cutoff {done.cutoff:g} Å)"
+    )
+    print(f"{done.n_frames:,} frames -> {arguments.output}")
+    return 0
+
+
+def _substitute(arguments: argparse.Namespace) -> int:
+    from .frames import write_frames
+    from .generate.substitute import substitute
+    from .readers import read_frames
+
+    pairs = [pair.partition("=") for pair in arguments.elements]
+    wrong = [f"{old}{sign}{new}" for old, sign, new in pairs if not (old and sign and new)]
+    if wrong:
+        raise InputError(f"{wrong[0]}: expected OLD=NEW, such as Ir=Al")
+    if arguments.output.exists() and not arguments.force:
+        raise InputError(f"{arguments.output}: exists already; give --force to overwrite it")
+    frames = substitute(
+        read_frames(arguments.input), {old: new for old, _, new in pairs}, arguments.volume
+    )
+    write_frames(arguments.output, frames)
+    print(f"{len(frames)} frames -> {arguments.output}")
     return 0
 
 
@@ -242,12 +309,7 @@ def _cutoff(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
 
-def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("map", help="landscape points (sS, Q6) of structure files")
-    parser.add_argument("inputs", nargs="+", metavar="FILE", help="files, globs, DeePMD folders")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.parquet or OUT.csv"
-    )
+def _add_landscape_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cutoff", type=_cutoff, metavar="X|auto",
         help="neighbour cutoff of Q6, Å; auto: first minimum of g(r) (default)",
@@ -262,6 +324,15 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="blind to species (all), pair-resolved sum, or some elements",
     )  # fmt: skip
     parser.add_argument("--density", type=float, help="atoms per Å^3 of frames with open sides")
+
+
+def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("map", help="landscape points (sS, Q6) of structure files")
+    parser.add_argument("inputs", nargs="+", metavar="FILE", help="files, globs, DeePMD folders")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.parquet or OUT.csv"
+    )
+    _add_landscape_options(parser)
     parser.add_argument("--keep", nargs="+", default=[], metavar="KEY", help="metadata to keep")
     parser.add_argument(
         "--per-atom", type=Path, metavar="FILE",
@@ -270,6 +341,41 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--threads", type=int, metavar="N", help="default: all cores allowed")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.set_defaults(run=_map)
+
+
+def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("generate", help="a library of polymorphs from a few structures")
+    parser.add_argument("seeds", nargs="+", metavar="SEEDS", help="structure files or globs")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LIBRARY", help="LIBRARY.parquet"
+    )
+    parser.add_argument(
+        "--strategy", choices=["fill", "edges", "rattle", "random"],
+        help="fill the gaps (default), targets on the edges, or undirected baselines",
+    )  # fmt: skip
+    parser.add_argument("--budget", type=int, metavar="N", help="mutants tried (20000)")
+    parser.add_argument("--seed", type=int, default=1, metavar="K", help="of random numbers (1)")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE",
+        help="YAML with the keys of `generate` in config/README.md, or a material file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="picture of the filling, and its table"
+    )
+    _add_landscape_options(parser)
+    parser.add_argument("--threads", type=int, metavar="N", help="searches at once (all cores)")
+    parser.add_argument("--force", action="store_true", help="overwrite files")
+    parser.set_defaults(run=_generate)
+
+    other = commands.add_parser("substitute", help="structures of one material for another")
+    other.add_argument("input", type=Path, metavar="IN", help="frames to read")
+    other.add_argument("output", type=Path, metavar="OUT", help="frames to write")
+    other.add_argument("elements", nargs="+", metavar="OLD=NEW", help="such as Ir=Al")
+    other.add_argument(
+        "--volume", type=float, metavar="V", help="wanted median volume per atom, Å^3"
+    )
+    other.add_argument("--force", action="store_true", help="overwrite OUT")
+    other.set_defaults(run=_substitute)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -299,6 +405,7 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("--material", help="only this material")
     status.set_defaults(run=_status)
 
+    _add_generate(commands)
     _add_coverage(commands)
     _add_plot(commands)
 
