@@ -1,33 +1,24 @@
-"""Generation: targets, genes, constraints, directed evolution, reproducibility."""
+"""Strategies of the generator: targets, evolution, filling, lineage, the merged library."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import bulk
-from polymorphkd.errors import ConfigError, StageError
-from polymorphkd.frames import concatenate, from_atoms
-from polymorphkd.generate import Context, evolve, evolve_shard, make_targets, merge_library
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
+from generation import LANDSCAPE, context, whole, write_shards
+from polymorphkd.errors import ConfigError, InputError, StageError
+from polymorphkd.generate import Breeder, merge_library, merge_outcomes, run_task, write_shard
+from polymorphkd.generate.archive import ELITES, Archive
 from polymorphkd.generate.constraints import Checker
-from polymorphkd.generate.mutations import mutate
+from polymorphkd.generate.filling import filling, write_filling
+from polymorphkd.generate.individuals import Structures, extents
 from polymorphkd.landscape import points
-from polymorphkd.landscape.grid import coordinates
-from polymorphkd.provenance import rng
-from polymorphkd.settings import Amplitudes, Constraints, Generate, Landscape
+from polymorphkd.landscape.grid import Box, cells, coordinates, inside
+from polymorphkd.readers import read_frames
+from polymorphkd.settings import Generate, Landscape
+from pydantic import ValidationError
 
-LANDSCAPE = Landscape(cutoff=3.4)
-
-
-def context(**settings) -> tuple[Context, pd.DataFrame]:
-    images = [
-        bulk("Al", "fcc", 4.05, cubic=True),
-        bulk("Al", "bcc", 3.2, cubic=True) * (2, 1, 1),
-        bulk("Al", "hcp", 2.86) * (2, 1, 1),
-    ]
-    seeds = from_atoms(images).sorted_by_id()
-    chosen = Generate(**{"generations": 6, "population": 8, "targets_per_edge": 2, **settings})
-    table = points(seeds, LANDSCAPE)
-    targets, box = make_targets(table, chosen)
-    return Context(seeds, table, box, LANDSCAPE, chosen, 1, "Al"), targets
+STRATEGIES = ["edges", "fill", "rattle", "random"]
 
 
 def test_targets_walk_around_the_expanded_box_once():
@@ -43,125 +34,249 @@ def test_targets_walk_around_the_expanded_box_once():
     assert on_edge.any(axis=1).all()
 
 
-def mutants(amplitudes: Amplitudes, n: int = 200):
-    atoms = bulk("Al", "fcc", 4.05, cubic=True)
-    random = rng(1, "Al", "test", 0)
-    for _ in range(n):
-        yield atoms, *mutate(atoms.positions, atoms.cell.array, atoms.pbc, amplitudes, random)
-
-
-def test_each_gene_changes_what_it_should():
-    seen = set()
-    for atoms, positions, cell, operator in mutants(Amplitudes(displaced_fraction=(0.2, 0.6))):
-        seen.add(operator)
-        fractional = positions @ np.linalg.inv(cell)
-        moved = ~np.isclose(fractional, atoms.get_scaled_positions(wrap=False)).all(axis=1)
-        ratio = np.linalg.det(cell) / atoms.get_volume()
-        shape = cell / np.cbrt(np.linalg.det(cell)) * np.cbrt(atoms.get_volume())
-        genes = operator.split("+")
-        assert moved.any() == ("D" in genes)
-        assert moved.sum() <= 2
-        assert (not np.isclose(ratio, 1)) == ("V" in genes)
-        assert (not np.allclose(shape, atoms.cell.array)) == ("S" in genes)
-        assert abs(ratio - 1) <= 0.05 + 1e-9
-    assert len(seen) == 7
-
-
-def test_only_displacements_along_open_directions():
-    slab = bulk("Al", "fcc", 4.05, cubic=True)
-    slab.pbc = (True, True, False)
-    random = rng(1, "Al", "test", 1)
-    for _ in range(20):
-        _, cell, operator = mutate(slab.positions, slab.cell.array, slab.pbc, Amplitudes(), random)
-        assert operator == "D"
-        assert np.array_equal(cell, slab.cell.array)
-
-
-def check(atoms, **constraints) -> str:
-    seeds = from_atoms([bulk("Al", "fcc", 4.05, cubic=True)])
-    checker = Checker(Constraints(**constraints), seeds)
-    return checker.reason(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-
-
-def scaled(factor):
-    atoms = bulk("Al", "fcc", 4.05, cubic=True)
-    atoms.set_cell(atoms.cell.array @ np.asarray(factor), scale_atoms=True)
-    return atoms
-
-
-def test_constraints_name_their_reason():
-    assert check(scaled(np.eye(3))) == ""
-    assert check(scaled(np.eye(3) * 1.2)) == "volume"
-    assert check(scaled([[1, 0, 0], [1.5, 1, 0], [0, 0, 1]])) == "angle"
-    assert check(scaled(np.diag([3, 3**-0.5, 3**-0.5])), angle_window=(30, 150)) == "aspect"
-    close = scaled(np.eye(3))
-    close.positions[1] = close.positions[0] + [1.5, 0, 0]
-    assert check(close) == "distance"
-    assert check(close, min_distance={"Al-Al": 1.4}) == ""
-
-
-def test_distance_sees_periodic_images():
-    thin = scaled(np.diag([0.4, 1.6, 1.6]))
-    assert check(thin, max_aspect=20) == "distance"
-
-
-def test_diamond_passes_out_of_the_box():
-    diamond = bulk("C", "diamond", 3.567, cubic=True)
-    checker = Checker(Constraints(), from_atoms([diamond]))
-    arrays = (diamond.numbers, diamond.positions, diamond.cell.array, diamond.pbc)
-    assert checker.reason(*arrays) == ""
-
-
-def test_a_pair_must_name_elements_present():
-    with pytest.raises(ConfigError, match="'Al-Cu'.*two of the elements"):
-        Checker(Constraints(min_distance={"Al-Cu": 2.0}), from_atoms([bulk("Al")]))
+def test_a_box_of_ones_own_must_hold_a_seed():
+    made, _ = context(box={"sS": (-60, -1), "Q6": (0.3, 0.7)})
+    assert made.box == Box((-60, -1), (0.3, 0.7))
+    with pytest.raises(ConfigError, match="none of the 3 seeds lies inside; they span sS -"):
+        context(box={"sS": (-3, -1), "Q6": (0.0, 0.1)})
 
 
 def test_evolution_approaches_its_target():
     made, targets = context(generations=25, population=20)
     target = targets[targets["edge"] == "high sS"].iloc[1]
-    frames, outcome = evolve(made, target)
+    frames, tally, _ = whole(made, target)
     goal = made.box.scaled(target[["sS", "Q6"]].to_numpy(dtype=float))
     start = np.linalg.norm(made.box.scaled(coordinates(made.seed_points)) - goal, axis=1).min()
     reached = np.linalg.norm(made.box.scaled(frames.meta[["sS", "Q6"]]) - goal, axis=1).min()
     assert reached < 0.5 * start
-    assert outcome["accepted"] == len(frames)
-    assert sum(outcome.values()) == 25 * 20
+    assert tally["accepted"] == len(frames)
+    assert sum(tally.values()) == 25 * 20
 
 
-def test_every_individual_obeys_the_constraints_and_has_a_lineage():
-    made, targets = context()
-    frames, _ = evolve(made, targets.iloc[0])
+def occupied(frames, made, n: int = 40) -> int:
+    xy = frames.meta[["sS", "Q6"]].to_numpy(dtype=float)
+    return len(np.unique(cells(xy[inside(xy, made.box)], made.box, n), axis=0))
+
+
+def test_fill_fills_more_than_undirected_mutants():
+    found = {}
+    for strategy in ("fill", "rattle", "random"):
+        made, targets = context(strategy=strategy, evaluations=3000)
+        frames, tally, ended = whole(made, targets.iloc[0])
+        assert ended == "budget"
+        assert sum(tally.values()) == 3000
+        found[strategy] = occupied(frames, made)
+    assert found["fill"] > 2 * found["rattle"]
+    assert found["fill"] > 1.3 * found["random"]
+
+
+def test_fill_stops_where_it_should_and_says_so():
+    made, targets = context(strategy="fill", evaluations=5000, grid=2)
+    frames, _, ended = whole(made, targets.iloc[0])
+    assert ended == "coverage"
+    assert occupied(frames, made, 2) == 4
+    still = {"displacement": 0.0, "volume": 0.0, "shear": 0.0}
+    one = [bulk("Al", "fcc", 4.05, cubic=True), bulk("Al", "hcp", 2.86)]  # nothing to blend
+    made, targets = context(one, strategy="fill", evaluations=5000, patience=300, amplitudes=still)
+    frames, tally, ended = whole(made, targets.iloc[0])
+    assert ended == "stalled"
+    assert sum(tally.values()) < 1000
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_individual_obeys_the_constraints_and_has_a_lineage(strategy):
+    made, targets = context(strategy=strategy)
+    frames, tally, _ = whole(made, targets.iloc[0])
+    assert tally["accepted"] == len(frames) > 30
     checker = Checker(made.settings.constraints, made.seeds)
-    for i in range(len(frames)):
-        where = frames.atoms_of(i)
-        arrays = (frames.numbers[where], frames.positions[where], frames.cells[i], frames.pbc[i])
-        assert checker.reason(*arrays) == ""
-    known = {*made.seeds.frame_ids(), *frames.frame_ids()}
-    assert set(frames.meta["parent"]) <= known
+    flat = Structures(
+        frames.offsets, frames.numbers, frames.positions, frames.cells, frames.pbc,
+        np.zeros(len(frames.numbers), dtype=np.int64),
+    )  # fmt: skip
+    outcome, _ = checker.check(flat, extents(frames.cells, frames.pbc))
+    assert (outcome == 0).all()
+    names = frames.frame_ids()
+    assert len(set(names)) == len(names)
+    born = dict(zip(names, range(len(names)), strict=True))
+    for k, parent in enumerate(frames.meta["parent"]):
+        assert parent in made.seeds.frame_ids() or born[parent] < k
     assert set(frames.meta["root"]) <= set(made.seeds.frame_ids())
+    assert (frames.meta["seed"] == 1).all()
     table = points(frames, LANDSCAPE)
     np.testing.assert_array_equal(table["sS"], frames.meta["sS"])
+    np.testing.assert_array_equal(table["Q6"], frames.meta["Q6"])
 
 
-def library(n_shards: int):
-    made, targets = context()
-    order = np.random.default_rng(n_shards).permutation(n_shards)
-    shards = [evolve_shard(made, targets, int(k), n_shards)[0] for k in order]
-    return merge_library(made.seeds, made.seed_points, shards)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_library_does_not_depend_on_shards_or_order(strategy, tmp_path):
+    made, targets = context(strategy=strategy, islands=5, generations=3)
+    libraries = []
+    for n in (1, 3, 5):
+        paths = write_shards(made, targets, n, tmp_path)
+        lineage = merge_library(made.seeds, made.seed_points, paths, tmp_path / "all.parquet")
+        library = read_frames(tmp_path / "all.parquet")
+        assert library.frame_ids() == lineage["frame_id"].tolist()
+        libraries.append((tmp_path / "all.parquet").read_bytes())
+        assert len(set(lineage["frame_id"])) == len(lineage)
+        assert (lineage["operator"] == "seed").sum() == 3
+    assert libraries[0] == libraries[1] == libraries[2]
+    other, _ = context(strategy=strategy, islands=5, generations=3, seed=2)
+    paths = write_shards(other, targets, 1, tmp_path)
+    merge_library(other.seeds, other.seed_points, paths, tmp_path / "all.parquet")
+    assert (tmp_path / "all.parquet").read_bytes() != libraries[0]
 
 
-def test_the_library_does_not_depend_on_shards_or_order():
-    one, three, eight = library(1), library(3), library(8)
-    assert one.frame_ids() == three.frame_ids() == eight.frame_ids()
-    pd.testing.assert_frame_equal(one.meta, eight.meta)
-    assert len(set(one.frame_ids())) == len(one)
+def test_shards_say_what_happened(tmp_path):
+    made, targets = context(strategy="fill", islands=2, evaluations=101)
+    outcomes = [write_shard(made, targets, k, 2, tmp_path / f"{k}.parquet") for k in (0, 1)]
+    merged = merge_outcomes(outcomes)
+    assert sum(merged["mutants"].values()) == 101
+    assert merged["ended"] == {"budget": 2}
+    assert [list(outcome["ended"]) for outcome in outcomes] == [["0"], ["1"]]
 
 
-def test_impossible_constraints_say_so():
-    made, targets = context(constraints={"volume_window": [5.0, 6.0]})
-    frames, outcome = evolve(made, targets.iloc[0])
-    assert len(frames) == 0
-    assert outcome == {"volume": 48}
+def test_a_run_without_a_single_mutant_says_so(tmp_path):
+    still = {"displacement": 0.0, "volume": 0.0, "shear": 0.0}
+    made, targets = context(strategy="rattle", amplitudes=still)
+    outcome = write_shard(made, targets, 0, 1, tmp_path / "0.parquet")
+    assert outcome["mutants"] == {"accepted": 0, "duplicate": 400}
+    assert len(read_frames(tmp_path / "0.parquet")) == 0
     with pytest.raises(StageError, match="not a single mutant"):
-        merge_library(made.seeds, made.seed_points, [concatenate([frames])])
+        merge_library(
+            made.seeds, made.seed_points, [tmp_path / "0.parquet"], tmp_path / "all.parquet"
+        )
+    assert not (tmp_path / "all.parquet").exists()
+
+
+def test_one_atom_cells_are_refused():
+    made, targets = context([bulk("Al"), *[bulk("Al", "hcp", 2.86) * (2, 1, 1)]])
+    with pytest.raises(InputError, match="1 seeds have one atom only"):
+        next(run_task(made, targets.iloc[0]))
+
+
+def alloy() -> list[Atoms]:
+    ordered = bulk("Cu", "fcc", 3.75, cubic=True)
+    ordered.symbols[0] = "Au"
+    mixed = ordered * (2, 1, 1)
+    mixed.symbols[:] = ["Au", "Au", "Cu", "Cu", "Cu", "Cu", "Cu", "Cu"]
+    return [ordered * (2, 1, 1), mixed]
+
+
+def slabs() -> list[Atoms]:
+    return [fcc111("Al", (2, 2, 3), a, vacuum=8) for a in (4.05, 4.15)]
+
+
+def clusters() -> list[Atoms]:
+    from ase.cluster import Octahedron
+
+    small = Octahedron("Al", 3, latticeconstant=4.05)
+    shaken = small.copy()
+    shaken.rattle(0.2, seed=1)
+    return [small, shaken]
+
+
+def ice() -> list[Atoms]:
+    one = molecule("H2O")
+    one.cell, one.pbc = [4, 4, 4], True
+    turned = one.copy()
+    turned.rotate(40, "x")
+    return [one * (2, 2, 1), turned * (2, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "more", "density"),
+    [
+        (alloy, {"displacements": {"swap": 1, "hop": 1, "wave": 1}}, None),
+        (slabs, {}, 0.06),
+        (clusters, {}, 0.06),
+        (ice, {"rigid_units": True, "constraints": {"min_distance_factor": 0.7}}, None),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["edges", "fill"])
+def test_alloys_slabs_clusters_and_molecules(strategy, seeds, more, density):
+    landscape = Landscape(cutoff=3.4, density=density)
+    made, targets = context(seeds(), landscape, strategy=strategy, box_margin=1.0, **more)
+    frames, tally, _ = whole(made, targets.iloc[1 if strategy == "edges" else 0])
+    assert tally["accepted"] > 20
+    if seeds is alloy:
+        assert any("swap" in name for name in frames.meta["operator"])
+        counts = [np.sum(frames.numbers[frames.atoms_of(i)] == 79) for i in range(len(frames))]
+        assert set(counts) == {2}
+    if seeds is slabs:
+        heights = [slab.cell[2, 2] for slab in slabs()]
+        assert np.isclose(frames.cells[:, 2, 2][:, None], heights).any(axis=1).all()
+        assert (frames.cells[:, 2, :2] == 0).all()
+    if seeds is ice:
+        for i in range(len(frames)):
+            ohh = frames.positions[frames.atoms_of(i)][:3]
+            assert np.linalg.norm(ohh[0] - ohh[1]) == pytest.approx(0.969, abs=0.002)
+
+
+def test_archive_keeps_the_roomiest_of_each_cell():
+    made, _ = context()
+    parents = Breeder(made, np.random.default_rng(1)).founders
+    archive = Archive(Box((-2, 0), (0, 1)), 2)
+    members = []
+    for quality in np.linspace(1, 2, 3 * ELITES):
+        member = type(parents[0])(**{**vars(parents[0]), "quality": float(quality)})
+        members.append(member)
+    xy = np.tile([-0.5, 0.2], (len(members), 1))
+    before = archive.add(members, xy)
+    assert before.tolist() == list(range(len(members)))
+    kept = archive.anywhere(200, np.random.default_rng(1))
+    best = np.linspace(1, 2, 3 * ELITES)[-ELITES:]
+    assert {member.quality for member in kept} == set(best.tolist())
+    assert archive.add(members[:1], np.array([[-3.0, 0.5]])).tolist() == [-1]
+    assert archive.n_occupied == 1
+    assert archive.counts.sum() == len(members)
+
+
+def test_filling_tells_when_each_cell_was_reached(tmp_path):
+    lineage = pd.DataFrame(
+        {
+            "frame_id": list("abcdef"),
+            "target": [-1, 0, 0, 1, 1, 1],
+            "generation": [0, 1, 2, 1, 2, 2],
+            "sS": [-1.9, -1.9, -0.1, -0.1, -0.1, -5.0],
+            "Q6": [0.1, 0.1, 0.9, 0.9, 0.1, 0.1],
+        }
+    )
+    box = Box((-2, 0), (0, 1))
+    table = filling(lineage, box, 2)
+    assert table["frame_id"].tolist() == list("abdcef")
+    assert table["new"].tolist() == [True, False, True, False, True, False]
+    assert table["occupied"].tolist() == [1, 1, 2, 2, 3, 3]
+    assert table["cell_sS"].tolist() == [0, 0, 1, 1, 1, -1]
+    write_filling(table, box, 2, tmp_path / "filling.parquet", tmp_path / "filling.png")
+    assert pd.read_parquet(tmp_path / "filling.parquet").equals(table)
+    assert (tmp_path / "filling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_published_preset_and_what_wins_over_it():
+    published = Generate(preset="published")
+    assert (published.targets_per_edge, published.generations, published.population) == (
+        10,
+        30,
+        50,
+    )
+    assert published.amplitudes.volume == 0.01
+    own = Generate(preset="published", population=20, amplitudes={"volume": 0.05})
+    assert own.population == 20
+    assert own.amplitudes.volume == 0.05
+    assert own.amplitudes.displacement == published.amplitudes.displacement
+    with pytest.raises(ValidationError):
+        Generate(preset="mine")
+
+
+def test_jobs_are_no_more_than_searches():
+    assert Generate(strategy="fill", islands=2, n_shards=8).n_jobs == 2
+    assert Generate(strategy="edges", targets_per_edge=1, n_shards=8).n_jobs == 4
+
+
+def test_results_of_the_seeds_alone_decide(tmp_path):
+    """Seeds in another order are the same run: they are sorted by frame id."""
+    images = [bulk("Al", "fcc", 4.05, cubic=True), bulk("Al", "hcp", 2.86) * (2, 1, 1)]
+    one, targets = context(images, strategy="fill")
+    two, _ = context(images[::-1], strategy="fill")
+    first, second = whole(one, targets.iloc[0])[0], whole(two, targets.iloc[0])[0]
+    assert first.frame_ids() == second.frame_ids()

@@ -142,6 +142,8 @@ class Search:
 
     def _mate(self, parent: Member, goal: np.ndarray) -> Mate | None:
         """The relative on whose line with `parent` the point nearest to `goal` lies."""
+        if self.settings.rigid_units:
+            return None  # half way between two orientations a molecule is deformed
         relatives = [
             member
             for member in self.archive.anywhere(RELATIVES, self.random)
