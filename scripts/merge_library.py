@@ -20,7 +20,8 @@ with job(snakemake.log[0], "generate"):
     )
     outcome = merge_outcomes([read_json(path) for path in files.outcomes])
     logger.info("%d frames in the library; %s", len(lineage), outcome)
-    write_json(output.outcome, {**outcome, "library": len(lineage)})
     box, grid = Box(**read_json(files.box)), snakemake.params.grid
     table = filling(lineage, box, grid)
+    size = {"library": len(lineage), "box": {"sS": box.sS, "Q6": box.Q6}, "grid": grid}
+    write_json(output.outcome, {**outcome, **size})
     write_filling(table, box, grid, Path(output.filling), Path(output.figure))

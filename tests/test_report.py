@@ -14,6 +14,8 @@ from polymorphkd.count import count_frames
 from polymorphkd.errors import InputError
 from polymorphkd.evaluate import compare, gather, with_cells
 from polymorphkd.frames import Frames, from_atoms, write_frames
+from polymorphkd.generate.filling import filling
+from polymorphkd.landscape.grid import Box
 from polymorphkd.provenance import write_json
 from polymorphkd.report import collect, git_commit, render, summarise, versions
 from polymorphkd.report.costs import read_costs, stage_costs
@@ -76,8 +78,14 @@ def write_data(folder: Path) -> None:
     for seed, (name, n) in enumerate(zip(FRAMESETS, (5, 200, 12, 40, 10), strict=True)):
         landscape_points(n, seed).to_parquet(folder / "landscape" / f"{name}.parquet")
     write_json(folder / "landscape" / "settings.json", {"cutoff": 3.4, "sigma": 0.1, "rmax": 8.0})
-    write_json(folder / "generate" / "outcome.json",
-               {"accepted": 300, "distance": 100, "library": 200})  # fmt: skip
+    box = Box((-50.0, 0.0), (0.0, 0.7))
+    outcome = {"mutants": {"accepted": 300, "distance": 100}, "ended": {"budget": 2}}
+    size = {"library": 200, "box": {"sS": box.sS, "Q6": box.Q6}, "grid": 10}
+    write_json(folder / "generate" / "outcome.json", {**outcome, **size})
+    born = {"target": np.arange(200) % 2, "generation": np.arange(200) // 50}
+    filling(landscape_points(200, 1).assign(**born), box, 10).to_parquet(
+        folder / "generate" / "filling.parquet"
+    )
     pd.DataFrame({"target": [0, 1], "sS": [-45.0, -1.0], "Q6": [0.0, 0.65]}).to_csv(
         folder / "generate" / "targets.tsv", sep="\t", index=False
     )

@@ -39,8 +39,9 @@ class Run:
         Errors per frame and per atom, by model.
     properties : dict
         Equation of state by model, and ``dft`` where DFT was part of the run.
-    records, relabel_records, targets : DataFrame or None
-        label/records.parquet, relabel/records.parquet, generate/targets.tsv.
+    records, relabel_records, targets, filling : DataFrame or None
+        label/records.parquet, relabel/records.parquet, generate/targets.tsv,
+        generate/filling.parquet.
     coverage, outcome, landscape, nve : dict or None
         select/coverage.json, generate/outcome.json, landscape/settings.json,
         deploy/dnn-kd/nve.json.
@@ -66,6 +67,7 @@ class Run:
     records: pd.DataFrame | None = None
     relabel_records: pd.DataFrame | None = None
     targets: pd.DataFrame | None = None
+    filling: pd.DataFrame | None = None
     coverage: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
     landscape: dict[str, Any] | None = None
@@ -145,6 +147,7 @@ def collect(folder: str | Path, settings: Settings, framesets: Sequence[str]) ->
         records=None if own.labelled else _table(folder / "label" / "records.parquet"),
         relabel_records=_table(folder / "relabel" / "records.parquet"),
         targets=_table(folder / "generate" / "targets.tsv") if generated else None,
+        filling=_table(folder / "generate" / "filling.parquet") if generated else None,
         coverage=_json(folder / "select" / "coverage.json") if "library" in framesets else None,
         outcome=_json(folder / "generate" / "outcome.json") if generated else None,
         landscape=_json(folder / "landscape" / "settings.json"),

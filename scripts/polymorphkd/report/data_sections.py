@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
-from ..plots.style import SETS
-from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
+from ..generate.filling import report as draw_filling
+from ..landscape.grid import Box
+from ..plots.style import SETS, as_uri
+from .blocks import Block, FigureBlock, Image, Origin, Section, TableBlock, TextBlock
 from .collect import Run
 from .landscape_figures import landscape_figure
 
@@ -32,6 +35,8 @@ def landscape_section(run: Run) -> Section:
     else:
         blocks.append(_coverage_table(run.coverage))
     if run.outcome is not None:
+        if run.filling is not None:
+            blocks.append(_filling(run.filling, run.outcome))
         blocks.append(_outcome_table(run.outcome))
     else:
         blocks.append(TextBlock("The generator was not part of this run."))
@@ -79,18 +84,39 @@ def _coverage_table(coverage: dict[str, Any]) -> TableBlock:
     )
 
 
-def _outcome_table(outcome: dict[str, int]) -> TableBlock:
-    tried = sum(count for name, count in outcome.items() if name != "library")
+def _filling(table: pd.DataFrame, outcome: dict[str, Any]) -> FigureBlock:
+    seeds = table[table["generation"] == 0]
+    n = outcome["grid"]
+    drawn = draw_filling(table, Box(**outcome["box"]), n)
+    text = (
+        f"Filling of {n} × {n} cells by the generator: "
+        f"{int(table['new'].sum())} cells, {int(seeds['new'].sum())} of them by seeds"
+    )
+    image = Image(as_uri(drawn), text)
+    plt.close(drawn)
+    return FigureBlock(
+        [image],
+        f"How the generator filled the landscape: {text[0].lower()}{text[1:]}. Left: the "
+        "generation that reached each cell of the box. Right: cells over individuals.",
+        [Origin("merge_library", "generate/filling.parquet")],
+        wide=True,
+    )
+
+
+def _outcome_table(outcome: dict[str, Any]) -> TableBlock:
+    mutants = outcome["mutants"]
+    tried = sum(mutants.values())
     rows = [
         [name, f"{count:,}", f"{100 * count / tried:.1f} %" if tried else "-"]
-        for name, count in outcome.items()
-        if name != "library"
+        for name, count in mutants.items()
     ]
+    ended = ", ".join(f"{reason} {count}" for reason, count in outcome["ended"].items())
     return TableBlock(
         ["outcome", "mutants", "share"],
         rows,
         "Mutants of the generator by outcome; all but accepted name the constraint that "
-        f"refused them. The library holds {outcome['library']:,} distinct frames, seeds included.",
+        f"refused them. Searches by why they ended: {ended}. "
+        f"The library holds {outcome['library']:,} distinct frames, seeds included.",
         [Origin("merge_library", "generate/outcome.json")],
     )
 

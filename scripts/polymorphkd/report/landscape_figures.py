@@ -59,10 +59,11 @@ def landscape_figure(run: Run) -> Image:
             test["sS"], test["Q6"], "o", ms=9, mfc="none", mec=SETS["test"].colour, mew=1.6,
             label=f"test set: {len(test)}",
         )  # fmt: skip
-        if run.targets is not None:
+        targets = None if run.targets is None else run.targets.dropna(subset=["sS"])
+        if targets is not None and len(targets):
             axes.plot(
-                run.targets["sS"], run.targets["Q6"], "x", ms=6, color="#555B63", mew=1.3,
-                clip_on=False, label=f"targets of the generator: {len(run.targets)}",
+                targets["sS"], targets["Q6"], "x", ms=6, color="#555B63", mew=1.3,
+                clip_on=False, label=f"targets of the generator: {len(targets)}",
             )  # fmt: skip
         landscape_labels(axes)
         legend = fig.legend(loc="outside upper left", ncols=3, handletextpad=0.4)
