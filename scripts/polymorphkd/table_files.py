@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from .errors import InputError
 from .provenance import atomic_path
 
-ROWS_PER_GROUP = 65_536
+ROWS_PER_GROUP = 20_000
 """Rows that wait in memory for their group; small groups make large and slow files."""
 
 
