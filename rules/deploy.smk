@@ -26,7 +26,7 @@ rule check_lammps:
         student=section("student"),
         elements=section("elements"),
         seed=section("seed"),
-        code=code("deploy", "processes"),
+        code=code("deploy", "lammps", "template", "processes"),
     message:
         "{wildcards.material}: LAMMPS run of {wildcards.variant} at constant energy"
     script:
@@ -59,7 +59,7 @@ rule write_card:
         deploy=section("deploy"),
         label=section("label"),
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,
-        code=code("deploy"),
+        code=code("deploy", "template"),
     message:
         "{wildcards.material}: model card of {wildcards.variant}"
     script:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 
 from .errors import EngineError
@@ -44,3 +45,9 @@ def make_calculator(path: str, arguments: Mapping[str, Any]) -> BaseCalculator:
         raise EngineError(
             f"calculator {path}: wrong arguments {dict(arguments)}: {error}"
         ) from error
+
+
+def consistent_energy(atoms: Atoms) -> float:
+    """The energy (eV) whose derivatives the forces are: the free energy if there is one."""
+    has_free_energy = "free_energy" in getattr(atoms.calc, "implemented_properties", ())
+    return float(atoms.get_potential_energy(force_consistent=has_free_energy))

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..provenance import read_json
 from ..settings import Deploy, Label, Student
-from .template import render
+from ..template import render
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,15 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.io import read, write
-from pymatgen.io.lammps.outputs import parse_lammps_log
 
-from ..errors import StageError
 from ..frames import from_atoms
+from ..lammps import read_thermo, run_lammps
 from ..predict import Predictor
-from ..processes import die_with_parent, program, thread_environment
 from ..progress import logger
 from ..provenance import atomic_path, version_of
 from ..seeds.prototypes import prototype
 from ..settings import Deploy
-from .template import render
+from ..template import render
 
 RATTLE = 0.02
 """Standard deviation of the initial displacements, Å: perfect sites would hide wrong forces."""
@@ -34,7 +31,6 @@ FORCE_TOLERANCE = 1e-3
 
 THERMO_LINES = 200
 
-_EXPLOSION = re.compile(r"lost atoms|non-numeric|out of range|too far", re.IGNORECASE)
 _LOOP_TIME = re.compile(r"Loop time of (?P<seconds>\S+) on")
 
 
@@ -104,64 +100,6 @@ def write_example(folder: Path, template: Path, example: Example, settings: Depl
     )
 
 
-def run_lammps(work: Path, threads: int) -> tuple[bool, str]:
-    """Run ``lmp -in in.lammps`` in `work`.
-
-    Returns
-    -------
-    bool
-        Whether the run reached its end.
-    str
-        The reason if it did not: the system flew apart.
-
-    Raises
-    ------
-    StageError
-        LAMMPS failed for another reason.
-    """
-    with (work / "screen.txt").open("wb") as screen:
-        code = subprocess.run(
-            [program("lmp"), "-in", "in.lammps"],
-            cwd=work,
-            env=dict(thread_environment(threads)),
-            stdout=screen,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-            check=False,
-        ).returncode
-    log = work / "log.lammps"
-    lines = [
-        line.strip()
-        for line in (log if log.is_file() else work / "screen.txt")
-        .read_text(errors="replace")
-        .splitlines()
-    ]
-    error = next((line for line in lines if "ERROR" in line), "")
-    if code == 0 and not error:
-        return True, ""
-    if _EXPLOSION.search(error):
-        return False, error
-    raise StageError(
-        f"deploy: lmp failed (exit status {code}): {error or lines[-1:]} "
-        f"(all of it in {work / 'screen.txt'})"
-    )
-
-
-def read_thermo(work: Path) -> pd.DataFrame:
-    """Thermodynamic output: step, time_ps, temperature_K, potential_eV, total_eV, pressure_bar."""
-    runs = parse_lammps_log(str(work / "log.lammps"))
-    return runs[-1].rename(
-        columns={
-            "Step": "step",
-            "Time": "time_ps",
-            "Temp": "temperature_K",
-            "PotEng": "potential_eV",
-            "TotEng": "total_eV",
-            "Press": "pressure_bar",
-        }
-    )
-
-
 def conservation(time_ps: np.ndarray, total_eV: np.ndarray, n_atoms: int) -> tuple[float, float]:
     """Drift and fluctuation of the total energy about a straight line.
 
@@ -220,7 +158,7 @@ def check(
     Returns
     -------
     DataFrame
-        See :func:`read_thermo`.
+        See :func:`polymorphkd.lammps.read_thermo`.
     dict
         drift_meV_per_atom_per_ps, fluctuation_meV_per_atom, us_per_atom_step, n_atoms,
         steps, temperature_mean_K (second half), forces_agree_eV_per_A, passed, reason.
@@ -230,8 +168,8 @@ def check(
     for name in ("in.lammps", "structure.data", "model.pb"):
         shutil.copyfile(folder / name, work / name)
     logger.info("LAMMPS: %d steps of %g fs", settings.steps, settings.timestep)
-    finished, reason = run_lammps(work, threads)
-    thermo = read_thermo(work)
+    finished, reason = run_lammps(work, threads, "deploy")
+    thermo = read_thermo(work)[-1]
     result = {
         "drift_meV_per_atom_per_ps": None,
         "fluctuation_meV_per_atom": None,

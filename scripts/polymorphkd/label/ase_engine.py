@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import CalculatorError
 
-from ..calculators import make_calculator
+from ..calculators import consistent_energy, make_calculator
 from ..errors import EngineError
 from ..provenance import digest, version_of
 from ..settings import AseEngine
@@ -45,7 +45,7 @@ class AseCalculatorEngine:
             return Result(
                 status="ok",
                 reason="",
-                energy=float(atoms.get_potential_energy(force_consistent=_has_free_energy(atoms))),
+                energy=consistent_energy(atoms),
                 forces=atoms.get_forces(),
                 stress=atoms.get_stress(voigt=True),
                 seconds=time.monotonic() - started,
@@ -69,7 +69,3 @@ class AseCalculatorEngine:
             except (CalculatorError, KeyError, ValueError, RuntimeError) as error:
                 return f"{settings.calculator} cannot compute element {symbol}: {error}"
         return None
-
-
-def _has_free_energy(atoms: Atoms) -> bool:
-    return "free_energy" in getattr(atoms.calc, "implemented_properties", ())

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from ..provenance import atomic_path
+from .provenance import atomic_path
 
 
 def render(template: Path, output: Path, **values: Any) -> None:

