@@ -6,6 +6,7 @@ import ctypes
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -146,3 +147,12 @@ def _load_mpi() -> None:
     path = Path(sys.prefix) / "lib" / "libmpi.so.12"
     if path.is_file():
         ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def packaged(style: str, file: str, elements: Sequence[str]) -> BaseCalculator:
+    """Calculator of a :class:`Potential`, by plain arguments as they stand in a config.
+
+    For example ``calculator: polymorphkd.lammps.packaged`` with
+    ``arguments: {style: sw, file: Si.sw, elements: [Si]}``.
+    """
+    return Potential(style, file, tuple(elements)).calculator()
