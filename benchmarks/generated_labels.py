@@ -148,7 +148,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = arguments.store or Path(folder)
         for name in ["Al"] if arguments.quick else names:
-            found[name] = study(name, 3 if arguments.quick else 60, store)
+            found[name] = study(name, 3 if arguments.quick else 40, store)
             print(name, found[name], flush=True)
     found |= {
         "machine": f"{cpu()}, Python {platform.python_version()}",
