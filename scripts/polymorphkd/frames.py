@@ -203,6 +203,11 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
+def as_number(frame_id: str) -> int:
+    """A frame id as an integer: half of the memory, where millions are to be remembered."""
+    return int(frame_id[1:], 16)
+
+
 def concatenate(parts: Sequence[Frames]) -> Frames:
     """Join frame sets; a label or metadata column missing in one part becomes NaN there."""
     parts = [part for part in parts if len(part)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..frames import Frames
+from ..frames import Frames, as_number
 from ..landscape.grid import Box
 from ..landscape.kernels import Q6, SS
 from ..landscape.mapping import kernel_output
@@ -115,7 +115,7 @@ class Breeder:
         self.checker.refuse_impossible(self.founders)
         gate = settings.constraints.gate
         self.gate = EnergyGate(gate, context.seeds) if gate else None
-        self._known: set[str] = {member.frame_id for member in self.founders}
+        self._known = {as_number(member.frame_id) for member in self.founders}
 
     def genes(self, parents: Sequence[Member]) -> Genes:
         """Random genes for children of `parents`; see :func:`mutations.random_genes`."""
@@ -190,13 +190,14 @@ class Breeder:
         """Indices of the frames that are new, pass the gate and have an sS; ids, coordinates."""
         new, names = [], []
         for k, name in enumerate(frames.frame_ids()):
-            reason = "duplicate" if name in self._known else ""
+            number = as_number(name)
+            reason = "duplicate" if number in self._known else ""
             if not reason and self.gate is not None:
                 reason = self.gate.reason(frames, k)
             if reason:
                 self.tally[reason] += 1
                 continue
-            self._known.add(name)
+            self._known.add(number)
             new.append(k)
             names.append(name)
         kept = np.array(new, dtype=np.int64)

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ..errors import StageError
-from ..frames import Frames, concatenate, to_table
+from ..frames import Frames, as_number, concatenate, to_table
 from ..progress import Counter
 from ..provenance import atomic_path
 from ..readers import stream
@@ -24,6 +24,9 @@ LINEAGE: dict[str, Any] = {
     "seed": np.int64, "sS": np.float64, "Q6": np.float64,
 }  # fmt: skip
 """Columns of the library beside the structure, in this order, and their kinds."""
+
+PLACES = ("target", "generation", "sS", "Q6")
+"""Columns of which a filling is made; the only ones that are kept for all individuals."""
 
 ATOMS_PER_GROUP = 200_000
 """Atoms of a row group: some megabytes."""
@@ -140,7 +143,7 @@ def merge_library(
     Returns
     -------
     DataFrame
-        `LINEAGE` and frame_id of every row of the library.
+        `PLACES` and frame_id of every row of the library.
 
     Raises
     ------
@@ -160,19 +163,20 @@ def merge_library(
             "Q6": seed_points["Q6"].to_numpy(),
         }
     )
-    known: set[str] = set()
+    known: set[int] = set()
     rows: list[pd.DataFrame] = []
     with Writer(output) as write:
         for frames in (founders, *_in_order(shards)):
             new = []
             names = frames.frame_ids()
             for i, name in enumerate(names):
-                if name not in known:
-                    known.add(name)
+                number = as_number(name)
+                if number not in known:
+                    known.add(number)
                     new.append(i)
             kept = frames.take(new)
             write(kept)
-            rows.append(kept.meta.assign(frame_id=[names[i] for i in new]))
+            rows.append(kept.meta[list(PLACES)].assign(frame_id=[names[i] for i in new]))
         if write.n_frames <= len(seeds) and len(rows) == 1:
             raise StageError(
                 "generate: not a single mutant obeyed generate.constraints; widen them or lower "

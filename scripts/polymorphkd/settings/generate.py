@@ -155,7 +155,7 @@ class Generate(Section):
     islands: Count = Field(
         1, description="fill, rattle, random: independent searches that share the evaluations"
     )
-    grid: int = Field(40, ge=2, le=2000, description="fill: cells along each axis of the box")
+    grid: int = Field(40, ge=2, le=500, description="fill: cells along each axis of the box")
     per_cell: Count = Field(
         2, description="fill: individuals below which a cell counts as under-filled"
     )
