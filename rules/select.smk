@@ -18,7 +18,19 @@ rule select_frames:
         runtime=30,
     params:
         settings=section("select"),
-        code=code("select/rounds", "landscape/grid", "frames", "fingerprint", "readers"),
+        seed=section("seed"),
+        code=code(
+            "select/rounds",
+            "select/cells",
+            "select/baselines",
+            "select/duplicates",
+            "select_files",
+            "landscape/grid",
+            "landscape/coverage",
+            "frames",
+            "fingerprint",
+            "readers",
+        ),
     message:
         "{wildcards.material}: selecting standard and supplementary frames"
     script:

@@ -4,17 +4,18 @@ import pandas as pd
 from polymorphkd.frames import write_frames
 from polymorphkd.progress import job, logger
 from polymorphkd.provenance import write_json
-from polymorphkd.readers import read_frames
 from polymorphkd.select import select_rounds
+from polymorphkd.select_files import chosen_frames, with_library
 from polymorphkd.settings import Select
 
 with job(snakemake.log[0], "select"):
     settings = Select.model_validate(snakemake.params.settings)
-    library = read_frames(snakemake.input.frames).sorted_by_id()
-    points = pd.read_parquet(snakemake.input.points).set_index("frame_id", drop=False)
-    points = points.loc[library.frame_ids()].drop_duplicates("frame_id")
-    chosen, report = select_rounds(points, settings)
-    for name, index in chosen.items():
-        write_frames(snakemake.output[name], library.take(index).without_labels())
-        logger.info("%d %s frames", len(index), name)
-    write_json(snakemake.output.coverage, report)
+    points = pd.read_parquet(snakemake.input.points)
+    points = with_library(points, snakemake.input.frames, settings)
+    chosen = select_rounds(points, settings, snakemake.params.seed, snakemake.wildcards.material)
+    for name in ("standard", "supplementary"):
+        frames = chosen_frames(points, chosen, chosen.of(name))
+        write_frames(snakemake.output[name], frames)
+        logger.info("%d %s frames", len(frames), name)
+    logger.info("left out: %s", chosen.report["left_out"])
+    write_json(snakemake.output.coverage, chosen.report)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from ase.build import bulk
@@ -57,6 +58,29 @@ def aluminium() -> Frames:
         base.positions += random.normal(0, 0.1, base.positions.shape)
         images.append(base)
     return from_atoms(images)
+
+
+def points_table(xy: np.ndarray, **columns: object) -> pd.DataFrame:
+    """Landscape points at given (sS, Q6), with 16 Å^3 per atom unless told otherwise."""
+    return pd.DataFrame(
+        {
+            "frame_id": [f"{i:07d}" for i in range(len(xy))],
+            "sS": xy[:, 0],
+            "Q6": xy[:, 1],
+            "volume_per_atom": 16.0,
+            "note": "",
+            "settings_digest": "one",
+            **columns,
+        }
+    )
+
+
+@pytest.fixture
+def cloud() -> pd.DataFrame:
+    """4,000 landscape points, more of them at high sS, and with a spread of volumes."""
+    random = np.random.default_rng(3)
+    xy = np.column_stack([-30 * random.random(4000) ** 2, 0.6 * random.random(4000)])
+    return points_table(xy, volume_per_atom=14 + 4 * random.random(4000))
 
 
 class Project:

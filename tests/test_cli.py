@@ -129,8 +129,14 @@ def leaves(value: dict, prefix: str = "") -> list[str]:
         leaf
         for key, item in value.items()
         for leaf in (leaves(item, f"{prefix}{key}.") if isinstance(item, dict) and item
-                     else [f"{prefix}{key}"])
+                     else [f"{prefix}{key}", *of_each(item, f"{prefix}{key}[].")])
     ]  # fmt: skip
+
+
+def of_each(value: object, prefix: str) -> list[str]:
+    """Keys of the sections in a list."""
+    many = isinstance(value, list) and value and isinstance(value[0], dict)
+    return leaves(value[0], prefix) if many else []
 
 
 def test_every_key_is_in_the_tables_with_its_default():
@@ -144,7 +150,7 @@ def test_every_key_is_in_the_tables_with_its_default():
             rows[section + match[1]] = match[2]
     values = Settings(material="X", elements=["Al"]).model_dump(mode="json")
     assert set(rows) == set(leaves(values))
-    assert rows["select.supplementary.count"] == str(values["select"]["supplementary"]["count"])
+    assert json.loads(rows["select.supplementary"]) == values["select"]["supplementary"]
     assert json.loads(rows["teacher.mace.weights"]) == values["teacher"]["mace"]["weights"]
     assert rows["material"] is None
 
@@ -155,6 +161,8 @@ def test_tables_say_what_is_allowed():
     assert re.search(r"`cutoff` \| number or `auto` \| `\"auto\"` \| > 0.* \| .*Å", text)
     assert re.search(r"`n_atoms` \| 2 × integer \| `\[4, 8\]` \| each ≥ 1 \|", text)
     assert "`strategy` | `edges`" in text
+    assert "| `standard` | mapping or list of mapping |" in text
+    assert "### `select.standard[]`" in text
 
 
 # status

@@ -20,7 +20,8 @@ from polymorphkd.provenance import write_json
 from polymorphkd.report import collect, git_commit, render, summarise, versions
 from polymorphkd.report.costs import read_costs, stage_costs
 from polymorphkd.report.verdict import headline, targets
-from polymorphkd.settings import Settings
+from polymorphkd.select import select_rounds
+from polymorphkd.settings import Select, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "workflow" / "report" / "report.html.j2"
@@ -89,13 +90,9 @@ def write_data(folder: Path) -> None:
     pd.DataFrame({"target": [0, 1], "sS": [-45.0, -1.0], "Q6": [0.0, 0.65]}).to_csv(
         folder / "generate" / "targets.tsv", sep="\t", index=False
     )
-    numbers = {"count": 12, "occupied": 30, "cells": 400, "fraction": 0.075, "uniformity": 0.9}
-    steps = {"step_sS": 3.72, "step_Q6": 0.048}
-    write_json(
-        folder / "select" / "coverage.json",
-        {"grid": 20, "library": numbers, "standard": numbers | steps,
-         "supplementary": numbers | steps},
-    )  # fmt: skip
+    settings = Select(standard={"count": 12}, supplementary=[{"count": 40}, {"count": 9}])
+    report = select_rounds(landscape_points(200, 1), settings, 1, "Al").report
+    write_json(folder / "select" / "coverage.json", report)
     (folder / "label").mkdir()
     pd.DataFrame(
         {

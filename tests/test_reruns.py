@@ -59,6 +59,9 @@ def test_cores_and_shards_change_nothing(front_half, tmp_path):
 def test_sets_are_disjoint_and_records_are_complete(front_half):
     found = signature(front_half)
     assert not set(found["select/standard.extxyz"]) & set(found["select/supplementary.extxyz"])
+    for name, number in (("standard", 1), ("supplementary", 2)):
+        frames = read_frames(front_half.results / f"select/{name}.extxyz")
+        assert set(frames.meta["round"]) == {number}
     parts = [found[f"split/{name}.extxyz"] for name in ("train", "valid", "test")]
     assert sorted([*parts[0], *parts[1], *parts[2]]) == found["label/labelled.extxyz"]
     records = pd.read_parquet(front_half.results / "label/records.parquet")

@@ -1,4 +1,4 @@
-"""Command line: ``polymorphkd map | coverage | plot | convert | status | doctor | ...``.
+"""Command line: ``polymorphkd map | generate | select | coverage | plot | convert | ...``.
 
 Each command imports what it needs when it runs, so that help is instant.
 """
@@ -9,16 +9,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from .errors import InputError, PolymorphKDError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from .settings import Landscape
-
-Model = TypeVar("Model", bound="BaseModel")
+from .options import (
+    LANDSCAPE,
+    add_landscape_options,
+    add_selection_options,
+    landscape_settings,
+    selection_settings,
+    validated,
+)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -54,41 +55,13 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _landscape_settings(arguments: argparse.Namespace) -> Landscape:
-    """Settings of the landscape from the options that were given."""
-    from .settings import Landscape
-
-    names = ("definition", "cutoff", "sigma", "rmax", "q6", "nearest", "species", "density")
-    values = {name: getattr(arguments, name) for name in names}
-    values = {name: value for name, value in values.items() if value is not None}
-    if values.get("species") in (["all"], ["pairs"]):
-        values["species"] = values["species"][0]
-    return _validated(Landscape, values)
-
-
 def _map(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     from .landscape.mapping import number_of_threads
     from .map_files import map_files
-    from .readers import Chunk
+    from .progress import mapping_progress
 
-    settings = _landscape_settings(arguments)
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} frames"), TimeElapsedColumn(),
-               TextColumn("{task.description}"))  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=None)
-
-        def report(chunk: Chunk) -> None:
-            progress.update(task, advance=len(chunk.frames), description=chunk.path)
-            for broken in chunk.broken:
-                console.print(
-                    f"WARNING: {broken.path}, frame {broken.index}: {broken.reason}",
-                    markup=False, highlight=False,
-                )  # fmt: skip
-
+    settings = landscape_settings(arguments)
+    with mapping_progress() as report:
         done = map_files(
             arguments.inputs, arguments.output, settings, arguments.keep,
             arguments.threads or number_of_threads(), arguments.force, report, arguments.per_atom,
@@ -99,19 +72,28 @@ def _map(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _validated(model: type[Model], values: dict[str, Any], option: str = "--{}") -> Model:
-    """`model` of `values`; the first thing that is wrong names its option."""
-    from pydantic import ValidationError
+def _select(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
 
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        where = f"{option.format(name)}: " if name else ""
-        message = first["msg"].removeprefix("Value error, ")
-        given = f" (given: {first['input']!r})" if name else ""
-        raise InputError(f"{where}{message}{given}") from None
+    from .landscape.mapping import number_of_threads
+    from .progress import mapping_progress
+    from .provenance import write_json
+    from .select_files import select_files, table
+
+    rounds, choice = selection_settings(arguments)
+    given = any(getattr(arguments, name) is not None for name in LANDSCAPE)
+    with mapping_progress() as report:
+        selection = select_files(
+            arguments.inputs, arguments.output, rounds, choice, arguments.seed,
+            landscape_settings(arguments) if given else None,
+            arguments.threads or number_of_threads(), arguments.force, report,
+        )  # fmt: skip
+    Console().print(table(selection.report))
+    if arguments.json:
+        write_json(arguments.json, selection.report)
+    for path in arguments.output:
+        print(f"{len(selection.of(str(path))):,} frames -> {path}")
+    return 0
 
 
 def _generate(arguments: argparse.Namespace) -> int:
@@ -130,8 +112,8 @@ def _generate(arguments: argparse.Namespace) -> int:
         if values["strategy"] == "edges":
             raise InputError("--budget: edges is sized by targets, generations and population")
         values["evaluations"] = arguments.budget
-    settings = _validated(Generate, values, "generate.{}")
-    landscape = _landscape_settings(arguments)
+    settings = validated(Generate, values, "generate.{}")
+    landscape = landscape_settings(arguments)
     processes = arguments.threads or number_of_threads()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(settings.strategy, total=settings.n_tasks)
@@ -305,34 +287,13 @@ def _add_plot(commands: argparse._SubParsersAction) -> None:
     plot.set_defaults(run=_plot)
 
 
-def _cutoff(text: str) -> float | str:
-    return text if text == "auto" else float(text)
-
-
-def _add_landscape_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cutoff", type=_cutoff, metavar="X|auto",
-        help="neighbour cutoff of Q6, Å; auto: first minimum of g(r) (default)",
-    )  # fmt: skip
-    parser.add_argument("--sigma", type=float, help="width of the Gaussians in g(r), Å (0.1)")
-    parser.add_argument("--rmax", type=float, help="upper limit of the sS integral, Å (8)")
-    parser.add_argument("--definition", choices=["equations", "published-code"])
-    parser.add_argument("--q6", choices=["global", "mean"], help="norm of the mean, or mean")
-    parser.add_argument("--nearest", type=int, metavar="K", help="K neighbours, not a cutoff")
-    parser.add_argument(
-        "--species", nargs="+", metavar="all|pairs|ELEMENT",
-        help="blind to species (all), pair-resolved sum, or some elements",
-    )  # fmt: skip
-    parser.add_argument("--density", type=float, help="atoms per Å^3 of frames with open sides")
-
-
 def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("map", help="landscape points (sS, Q6) of structure files")
     parser.add_argument("inputs", nargs="+", metavar="FILE", help="files, globs, DeePMD folders")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="OUT.parquet or OUT.csv"
     )
-    _add_landscape_options(parser)
+    add_landscape_options(parser)
     parser.add_argument("--keep", nargs="+", default=[], metavar="KEY", help="metadata to keep")
     parser.add_argument(
         "--per-atom", type=Path, metavar="FILE",
@@ -341,6 +302,24 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--threads", type=int, metavar="N", help="default: all cores allowed")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.set_defaults(run=_map)
+
+
+def _add_select(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("select", help="thin a library, coarse to fine, on the landscape")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="LIBRARY", help="tables of `polymorphkd map`, or structures"
+    )
+    parser.add_argument(
+        "-o", "--output", nargs="+", type=Path, required=True, metavar="OUT",
+        help="one file, or one per round: structures (.extxyz), points (.csv), or .parquet",
+    )  # fmt: skip
+    add_selection_options(parser)
+    parser.add_argument("--seed", type=int, default=1, help="of what is random (1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the coverage there")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT")
+    parser.add_argument("--threads", type=int, metavar="N", help="that map (all cores)")
+    add_landscape_options(parser.add_argument_group("how structures are mapped (not for tables)"))
+    parser.set_defaults(run=_select)
 
 
 def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -362,7 +341,7 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="picture of the filling, and its table"
     )
-    _add_landscape_options(parser)
+    add_landscape_options(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="searches at once (all cores)")
     parser.add_argument("--force", action="store_true", help="overwrite files")
     parser.set_defaults(run=_generate)
@@ -406,6 +385,7 @@ def build_parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
 
     _add_generate(commands)
+    _add_select(commands)
     _add_coverage(commands)
     _add_plot(commands)
 

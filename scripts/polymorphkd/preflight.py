@@ -25,6 +25,8 @@ def preflight(settings: Settings) -> None:
     _check_inputs(settings)
     if needs(settings, "seeds") and not settings.inputs.seeds:
         _check_prototypes(settings, where)
+    if needs(settings, "selection"):
+        _check_selection(settings, where)
     if needs(settings, "engine"):
         section = getattr(settings.label, settings.label.engine)
         problem = ENGINES[settings.label.engine].problem(section, settings.elements)
@@ -41,11 +43,12 @@ def preflight(settings: Settings) -> None:
 
 
 def needs(settings: Settings, what: str) -> bool:
-    """Whether ``seeds``, ``library`` or the ``engine`` has work to do, given the own files."""
+    """Whether ``seeds``, ``library``, ``selection`` or ``engine`` has work, given own files."""
     inputs = settings.inputs
     selected = inputs.supplementary and (inputs.standard or inputs.labelled)
     return {
         "library": not selected and not inputs.library,
+        "selection": not selected,
         "seeds": not selected and not inputs.library,
         "engine": not inputs.labelled,
     }[what]
@@ -72,6 +75,19 @@ def _check_inputs(settings: Settings) -> None:
     for path in inputs.teacher:
         if not Path(path).is_file():
             raise InputError(f"inputs.teacher: {path}: no such file")
+
+
+def _check_selection(settings: Settings, where: str) -> None:
+    """Energies that the selection compares must be there; generated frames have none."""
+    select, library = settings.select, settings.inputs.library
+    if select.representative != "lowest" or select.lowest_of != "energy_per_atom":
+        return
+    if library is None or read_frames(library, labels_from_calculator=True).energy is None:
+        raise ConfigError(
+            f"{where}: select.representative: lowest: needs energies, and "
+            f"{library or 'the generated library'} has none; give inputs.library with REF_energy, "
+            "name another column in select.lowest_of, or choose centre or random"
+        )
 
 
 def _check_prototypes(settings: Settings, where: str) -> None:

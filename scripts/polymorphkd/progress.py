@@ -1,4 +1,4 @@
-"""Logging of one job: everything to its log file, the lines a person follows to the console."""
+"""What a person follows: lines of a job, whose log file holds everything, and progress."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import PolymorphKDError
+
+if TYPE_CHECKING:
+    from .readers import Chunk
 
 logger = logging.getLogger("polymorphkd")
 
@@ -82,3 +86,26 @@ class Counter:
         left = spent / max(self.done, 1) * (self.total - self.done)
         text = f"{self.done} of {self.total} {self.what}, {spent:.0f} s spent, {left:.0f} s left"
         logger.info("%s%s", text, f", {note}" if note else "")
+
+
+@contextmanager
+def mapping_progress() -> Iterator[Callable[[Chunk], None]]:
+    """Function that shows each chunk of frames as it is mapped, and warns of broken ones."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} frames"), TimeElapsedColumn(),
+               TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def report(chunk: Chunk) -> None:
+            progress.update(task, advance=len(chunk.frames), description=chunk.path)
+            for broken in chunk.broken:
+                console.print(
+                    f"WARNING: {broken.path}, frame {broken.index}: {broken.reason}",
+                    markup=False, highlight=False,
+                )  # fmt: skip
+
+        yield report

@@ -51,9 +51,17 @@ def _section(spec: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     return None
 
 
+def _entry(spec: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
+    """Definition of the entries of a property, where it is a list of sections."""
+    found = (_section(branch.get("items", {}), definitions) for branch in _branches(spec))
+    return next((section for section in found if section is not None), None)
+
+
 def _type(spec: dict[str, Any]) -> str:
     if "anyOf" in spec:
         return " or ".join(_type(branch) for branch in spec["anyOf"])
+    if "$ref" in spec:
+        return "mapping"
     if "const" in spec:
         return f"`{spec['const']}`"
     if spec["type"] == "array" and "prefixItems" in spec:
@@ -103,6 +111,12 @@ def _tables(
         default = spec.get("default", MISSING)
         if isinstance(defaults, dict):
             default = defaults.get(name, default)
+        entry = _entry(spec, definitions)
+        if entry is not None:
+            rows.append(_row(name, spec, default))
+            where = f"{path}.{name}[]".lstrip(".")
+            inner.append((where, f"Each entry of `{name}`", entry, MISSING))
+            continue
         child = _section(spec, definitions)
         if child is None:
             rows.append(_row(name, spec, default))

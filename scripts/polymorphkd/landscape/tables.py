@@ -80,6 +80,12 @@ def read_points(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def find_source(source: str | Path, table: Path) -> Path:
+    """Structure file that a table names: from the current folder, else from the table's."""
+    beside = table.parent / source
+    return beside if not Path(source).exists() and beside.exists() else Path(source)
+
+
 def read_sets(paths: Sequence[Path], labels: Sequence[str] | None = None) -> list[PointSet]:
     """Sets of points that may be compared, without the points that have no sS.
 

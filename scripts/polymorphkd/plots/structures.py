@@ -16,6 +16,7 @@ from ase.geometry import wrap_positions
 from ..errors import InputError
 from ..frames import Frames
 from ..landscape.grid import Box, evenly
+from ..landscape.tables import find_source
 from ..readers import read_at
 
 MAX_ATOMS = 400_000
@@ -101,7 +102,7 @@ def _read(points: pd.DataFrame, tables: list[Path]) -> tuple[dict[int, dict[str,
         order = np.argsort(indices, kind="stable")  # a file is read from front to back
         part, indices = part.iloc[order], indices[order]
         try:
-            frames = read_at(_find(Path(source), table), indices)
+            frames = read_at(find_source(source, table), indices)
         except InputError as error:
             problems.append(f"{error} ({len(part):,} structures left out)")
             continue
@@ -114,11 +115,6 @@ def _read(points: pd.DataFrame, tables: list[Path]) -> tuple[dict[int, dict[str,
         for k in np.flatnonzero(same).tolist():
             found[int(rows[k])] = encode(frames, k)
     return dict(sorted(found.items())), problems
-
-
-def _find(source: Path, table: Path) -> Path:
-    beside = table.parent / source
-    return beside if not source.exists() and beside.exists() else source
 
 
 def encode(frames: Frames, index: int) -> dict[str, Any]:

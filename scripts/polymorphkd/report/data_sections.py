@@ -14,6 +14,14 @@ from .blocks import Block, FigureBlock, Image, Origin, Section, TableBlock, Text
 from .collect import Run
 from .landscape_figures import landscape_figure
 
+METHODS = {
+    "grid": "Selection keeps one frame per occupied grid cell",
+    "random": "Frames were drawn at random, as many as one per occupied grid cell",
+    "farthest-point": "Each frame is the farthest on the landscape from those chosen before it",
+    "direct": "Selection keeps one frame per cluster (DIRECT) in sS, Q6 and volume",
+}
+"""First words on the selection, by its method."""
+
 N_REASONS = 12
 """Rows of the table of failures."""
 
@@ -65,23 +73,28 @@ def _sets_table(run: Run) -> TableBlock:
 
 
 def _coverage_table(coverage: dict[str, Any]) -> TableBlock:
-    rows = []
-    for name in ("library", "standard", "supplementary"):
-        numbers = coverage[name]
-        step = "-"
-        if numbers.get("step_sS"):
-            step = f"{numbers['step_sS']:.3g} × {numbers['step_Q6']:.3g}"
-        share = f"{numbers['occupied']} of {numbers['cells']} ({100 * numbers['fraction']:.0f} %)"
-        rows.append([name, f"{numbers['count']:,}", step, share, f"{numbers['uniformity']:.2f}"])
+    rows = [["library", f"{coverage['library']['points']:,}", "-", *_covered(coverage["library"])]]
+    for entry in coverage["rounds"]:
+        step = entry["step"]
+        size = f"{step['sS']:.3g} × {step['Q6']:.3g}" if step else "-"
+        name = f"after round {entry['round']} ({entry['set']})"
+        rows.append([name, f"+{entry['count']:,}", size, *_covered(entry["so_far"])])
     grid = coverage["grid"]
+    left_out = sum(coverage["left_out"].values())
     return TableBlock(
-        ["set", "frames", "grid step (sS × Q6)", "cells occupied", "evenness"],
+        ["set", "frames", "grid step (sS × Q6)", "cells occupied", "evenness", "gaps"],
         rows,
-        f"Selection keeps one frame per occupied grid cell, coarse for DFT, finer for the "
-        f"teacher. Coverage is counted on {grid} × {grid} cells over the library's box; "
-        "evenness is the entropy of the occupancy over its largest value (1 is even).",
+        f"{METHODS[coverage['method']]}, coarse for DFT, finer for the teacher. Coverage is "
+        f"counted on {grid} × {grid} cells over the library's box; evenness is the entropy of the "
+        "occupancy over its largest value (1 is even), gaps are empty cells in the hull. "
+        f"{left_out:,} points without sS or listed twice were left out.",
         [Origin("select_frames", "select/coverage.json")],
     )
+
+
+def _covered(numbers: dict[str, Any]) -> list[str]:
+    share = f"{numbers['occupied']} of {numbers['cells']} ({100 * numbers['fraction']:.0f} %)"
+    return [share, f"{numbers['uniformity']:.2f}", f"{numbers['gap_cells']}"]
 
 
 def _filling(table: pd.DataFrame, outcome: dict[str, Any]) -> FigureBlock:

@@ -1,7 +1,7 @@
-"""Multi-resolution grid selection, near-duplicates and group-aware splits."""
+"""Selection in rounds, near-duplicates and group-aware splits."""
 
 from .duplicates import near
-from .rounds import select_rounds
+from .rounds import Selection, run_rounds, select_rounds
 from .split import SETS, split_frames
 
-__all__ = ["SETS", "near", "select_rounds", "split_frames"]
+__all__ = ["SETS", "Selection", "near", "run_rounds", "select_rounds", "split_frames"]

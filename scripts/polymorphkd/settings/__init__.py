@@ -14,7 +14,7 @@ from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label
 from .landscape import Landscape
 from .seeds import Inputs, SeedMD, Seeds
-from .select import Round, Select, Split
+from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
 from .teacher import Mace, Relabel, Teacher
 from .use import Deploy, Properties
@@ -22,6 +22,7 @@ from .use import Deploy, Properties
 __all__ = [
     "Amplitudes",
     "AseEngine",
+    "Choice",
     "Constraints",
     "Deepmd",
     "Deploy",
@@ -45,6 +46,7 @@ __all__ = [
     "Split",
     "Student",
     "Teacher",
+    "check_coarse_to_fine",
 ]
 
 
@@ -60,7 +62,7 @@ class Settings(Section):
     seeds: Seeds = Field(Seeds(), description="Prototypes and MD")
     landscape: Landscape = Field(Landscape(), description="sS and Q6")
     generate: Generate = Field(Generate(), description="Directed mutation")
-    select: Select = Field(Select(), description="Grid selection")
+    select: Select = Field(Select(), description="Selection in rounds, coarse to fine")
     label: Label = Field(Label(), description="DFT labels")
     split: Split = Field(Split(), description="Train, validation and test sets")
     teacher: Teacher = Field(Teacher(), description="Message-passing teacher")
