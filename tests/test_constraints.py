@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from ase.build import bulk, fcc111
 from generation import context, copies
-from polymorphkd.errors import ConfigError
+from polymorphkd.config import validate
+from polymorphkd.errors import ConfigError, PolymorphKDError
 from polymorphkd.frames import from_atoms
 from polymorphkd.generate.breeder import Breeder
 from polymorphkd.generate.constraints import REASONS, Checker, EnergyGate, cell_shapes
+from polymorphkd.preflight import preflight
 from polymorphkd.settings import Constraints, Gate, Generate
 
 AL = bulk("Al", "fcc", 4.05, cubic=True)
@@ -134,3 +136,20 @@ def test_gated_mutants_are_counted():
     assert breeder.tally["energy"] > 10
     assert breeder.tally["accepted"] == len(brood.members)
     assert sum(breeder.tally.values()) == len(parents)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"generate": {"constraints": {"min_distance": {"Al-Cu": 2}}}}, "'Al-Cu': expected two"),
+        ({"seeds": {"n_atoms": [1, 4]}}, "seeds.n_atoms: 1: displacements do nothing"),
+        (
+            {"generate": {"constraints": {"gate": {"calculator": "ase.No", "max_force": 1}}}},
+            "generate.constraints.gate: ",
+        ),
+    ],
+)
+def test_impossible_settings_are_refused_before_any_job(section, message):
+    values = {"material": "Al", "elements": ["Al"], **section}
+    with pytest.raises(PolymorphKDError, match=message):
+        preflight(validate(values, "Al.yaml"))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from .errors import ConfigError, EngineError, InputError
 from .label import ENGINES
+from .label.ase_engine import AseCalculatorEngine
 from .readers import read_frames
 from .seeds.collect import check_frames, read_user_seeds
 from .seeds.prototypes import prototype, repeated
-from .settings import Settings
+from .settings import AseEngine, Settings
 
 
 def preflight(settings: Settings) -> None:
@@ -25,6 +26,8 @@ def preflight(settings: Settings) -> None:
     _check_inputs(settings)
     if needs(settings, "seeds") and not settings.inputs.seeds:
         _check_prototypes(settings, where)
+    if needs(settings, "library"):
+        _check_generator(settings, where)
     if needs(settings, "selection"):
         _check_selection(settings, where)
     if needs(settings, "engine"):
@@ -77,6 +80,33 @@ def _check_inputs(settings: Settings) -> None:
             raise InputError(f"inputs.teacher: {path}: no such file")
 
 
+def _check_generator(settings: Settings, where: str) -> None:
+    constraints = settings.generate.constraints
+    for pair in constraints.min_distance:
+        symbols = pair.split("-")
+        if len(symbols) != 2 or not set(symbols) <= set(settings.elements):
+            raise ConfigError(
+                f"{where}: generate.constraints.min_distance: {pair!r}: expected two of "
+                f"{', '.join(settings.elements)}, such as "
+                f"{settings.elements[0]}-{settings.elements[-1]}"
+            )
+    smallest = settings.seeds.n_atoms[0]
+    if not settings.inputs.seeds and smallest < 2:
+        raise ConfigError(
+            f"{where}: seeds.n_atoms: {smallest}: displacements do nothing in a one-atom cell; "
+            "2 is the smallest"
+        )
+    if constraints.gate is not None:
+        problem = AseCalculatorEngine.problem(
+            AseEngine(
+                calculator=constraints.gate.calculator, arguments=constraints.gate.arguments
+            ),
+            settings.elements,
+        )
+        if problem:
+            raise EngineError(f"{where}: generate.constraints.gate: {problem}")
+
+
 def _check_selection(settings: Settings, where: str) -> None:
     """Energies that the selection compares must be there; generated frames have none."""
     select, library = settings.select, settings.inputs.library
@@ -103,9 +133,6 @@ def _check_prototypes(settings: Settings, where: str) -> None:
             f"{seeds.n_atoms[0]} to {seeds.n_atoms[1]} atoms; no seeds left"
         )
     if seeds.md is not None:
-        from .label.ase_engine import AseCalculatorEngine
-        from .settings import AseEngine
-
         md = AseEngine(calculator=seeds.md.calculator, arguments=seeds.md.arguments)
         problem = AseCalculatorEngine.problem(md, settings.elements[:1])
         if problem:
