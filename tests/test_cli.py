@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_origin
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from ase.io import read, write
 from polymorphkd import schema
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.readers import read_frames
-from polymorphkd.settings import Settings
+from polymorphkd.settings import Section, Settings
 from polymorphkd.status import stages
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,19 +125,24 @@ def test_schema_check_notices_a_stale_file_and_writing_mends_it(tmp_path):
     assert schema.outdated(tmp_path) == [schema.SCHEMA_FILE]
 
 
-def leaves(value: dict, prefix: str = "") -> list[str]:
-    return [
-        leaf
-        for key, item in value.items()
-        for leaf in (leaves(item, f"{prefix}{key}.") if isinstance(item, dict) and item
-                     else [f"{prefix}{key}", *of_each(item, f"{prefix}{key}[].")])
-    ]  # fmt: skip
+def sections_in(annotation: object) -> list[type[Section]]:
+    """Sections that a field may hold: itself, one among others, or the entries of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in sections_in(part)]
 
 
-def of_each(value: object, prefix: str) -> list[str]:
-    """Keys of the sections in a list."""
-    many = isinstance(value, list) and value and isinstance(value[0], dict)
-    return leaves(value[0], prefix) if many else []
+def keys(model: type[Section], prefix: str = "") -> list[str]:
+    """Every key below `model`; a list of sections is a key, and so are those of its entries."""
+    result = []
+    for name, field in model.model_fields.items():
+        inner = sections_in(field.annotation)
+        listed = get_origin(field.annotation) is list
+        if listed or not inner:
+            result.append(f"{prefix}{name}")
+        for section in inner:
+            result += keys(section, f"{prefix}{name}{'[].' if listed else '.'}")
+    return result
 
 
 def test_every_key_is_in_the_tables_with_its_default():
@@ -149,7 +155,7 @@ def test_every_key_is_in_the_tables_with_its_default():
         elif match := re.match(r"\| `(\w+)` \| [^|]+ \| (?:`(.*?)`|required) \|", line):
             rows[section + match[1]] = match[2]
     values = Settings(material="X", elements=["Al"]).model_dump(mode="json")
-    assert set(rows) == set(leaves(values))
+    assert set(rows) == set(keys(Settings))
     assert json.loads(rows["select.supplementary"]) == values["select"]["supplementary"]
     assert json.loads(rows["teacher.mace.weights"]) == values["teacher"]["mace"]["weights"]
     assert rows["material"] is None
@@ -160,7 +166,7 @@ def test_tables_say_what_is_allowed():
     assert re.search(r"`seed` \| integer \| `1` \| ≥ 0 \|", text)
     assert re.search(r"`cutoff` \| number or `auto` \| `\"auto\"` \| > 0.* \| .*Å", text)
     assert re.search(r"`n_atoms` \| 2 × integer \| `\[4, 8\]` \| each ≥ 1 \|", text)
-    assert "`strategy` | `edges`" in text
+    assert '| `strategy` | text | `"edges"` | `edges`, `fill`, ' in text
     assert "| `standard` | mapping or list of mapping |" in text
     assert "### `select.standard[]`" in text
 
