@@ -14,7 +14,7 @@ with job(snakemake.log[0], "select"):
     points = with_library(points, snakemake.input.frames, settings)
     chosen = select_rounds(points, settings, snakemake.params.seed, snakemake.wildcards.material)
     for name in ("standard", "supplementary"):
-        frames = chosen_frames(points, chosen, chosen.of(name))
+        frames = chosen_frames(points, chosen, chosen.of(name)).without_labels()
         write_frames(snakemake.output[name], frames)
         logger.info("%d %s frames", len(frames), name)
     logger.info("left out: %s", chosen.report["left_out"])

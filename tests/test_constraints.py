@@ -8,15 +8,24 @@ from polymorphkd.config import validate
 from polymorphkd.errors import ConfigError, PolymorphKDError
 from polymorphkd.frames import from_atoms
 from polymorphkd.generate.breeder import Breeder
-from polymorphkd.generate.constraints import REASONS, Checker, EnergyGate, cell_shapes
+from polymorphkd.generate.constraints import (
+    REASONS,
+    Checker,
+    EnergyGate,
+    cell_shapes,
+    reference_extents,
+)
 from polymorphkd.preflight import preflight
 from polymorphkd.settings import Constraints, Gate, Generate
 
 AL = bulk("Al", "fcc", 4.05, cubic=True)
 
 
-def check(atoms, seeds=(AL,), own=0.0, **constraints) -> tuple[str, float]:
-    checker = Checker(Constraints(**constraints), from_atoms(list(seeds)))
+def check(atoms, seeds=(AL,), own=None, **constraints) -> tuple[str, float]:
+    settings, frames = Constraints(**constraints), from_atoms(list(seeds))
+    checker = Checker(settings, frames)
+    if own is None:
+        own = reference_extents(frames, settings.volume_window)[0]
     outcome, quality = checker.check(copies(atoms, 1), np.array([own]))
     return REASONS[outcome[0]], quality[0]
 
@@ -92,7 +101,7 @@ def test_skewed_cells_are_reduced_and_stay_the_same_crystal():
     skewed = copies(AL, 1)
     skewed.cells[0, 1] += 3 * skewed.cells[0, 0]
     before = skewed.positions.copy()
-    assert checker.check(skewed, np.zeros(1))[0][0] != 0
+    assert REASONS[checker.check(skewed, np.zeros(1))[0][0]] == "angle"
     assert list(checker.reduce(skewed)) == [0]
     assert checker.check(skewed, np.zeros(1))[0][0] == 0
     np.testing.assert_array_equal(skewed.positions, before)
@@ -153,3 +162,34 @@ def test_impossible_settings_are_refused_before_any_job(section, message):
     values = {"material": "Al", "elements": ["Al"], **section}
     with pytest.raises(PolymorphKDError, match=message):
         preflight(validate(values, "Al.yaml"))
+
+
+def test_each_composition_and_each_far_phase_has_its_own_volume():
+    window = (0.8, 1.25)
+    graphites = [bulk("C", "diamond", a, cubic=True) for a in (4.1, 4.15, 4.2)]
+    diamond = bulk("C", "diamond", 3.567, cubic=True)
+    sodium = bulk("Na", "bcc", 4.28, cubic=True)
+    frames = from_atoms([*graphites, diamond, sodium])
+    found = reference_extents(frames, window)
+    median = np.median([atoms.get_volume() for atoms in (*graphites, diamond)])
+    expected = [median, median, median, diamond.get_volume(), sodium.get_volume()]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    slab = fcc111("Al", (1, 1, 3), vacuum=8)
+    area = np.linalg.norm(np.cross(slab.cell[0], slab.cell[1]))
+    np.testing.assert_allclose(reference_extents(from_atoms([slab]), window), area, rtol=1e-6)
+
+
+def test_seeds_that_break_the_constraints_have_no_descendants():
+    squeezed = AL.copy()
+    squeezed.positions[1] = squeezed.positions[0] + [1.0, 0, 0]
+    made, _ = context([AL, bulk("Al", "hcp", 2.86), squeezed])
+    breeder = Breeder(made, np.random.default_rng(1))
+    assert len(breeder.founders) == 2
+    assert all(member.quality > 1 for member in breeder.founders)
+
+
+def test_a_gate_lets_nothing_pass_that_is_no_number():
+    frames = from_atoms([AL])
+    gate = EnergyGate(Gate(max_force=1.0, max_energy=1.0), frames)
+    gate.lowest = float("nan")
+    assert gate.reason(frames, 0) == "energy"

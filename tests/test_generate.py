@@ -39,6 +39,22 @@ def test_a_box_of_ones_own_must_hold_a_seed():
     assert made.box == Box((-60, -1), (0.3, 0.7))
     with pytest.raises(ConfigError, match="none of the 3 seeds lies inside; they span sS -"):
         context(box={"sS": (-3, -1), "Q6": (0.0, 0.1)})
+    with pytest.raises(ValidationError, match="sS: -1 is not below -2"):
+        Generate(box={"sS": (-1, -2), "Q6": (0, 1)})
+
+
+def test_one_seed_alone_has_a_box_that_can_be_filled():
+    made, targets = context([bulk("Al", "fcc", 4.05, cubic=True)], strategy="fill")
+    low, high = made.box.sS
+    assert high - low == pytest.approx(4)
+    assert made.box.Q6[1] - made.box.Q6[0] == pytest.approx(0.02)
+    frames, _, _ = whole(made, targets.iloc[0])
+    assert occupied(frames, made) > 30
+
+
+def test_molecules_are_not_taken_apart():
+    with pytest.raises(ValidationError, match="take molecules apart"):
+        Generate(rigid_units=True, displacements={"swap": 1})
 
 
 def test_evolution_approaches_its_target():

@@ -1,5 +1,12 @@
 """`polymorphkd generate` and `polymorphkd substitute`."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +17,7 @@ from polymorphkd.cli import main
 from polymorphkd.errors import InputError
 from polymorphkd.frames import from_atoms
 from polymorphkd.generate.substitute import substitute
+from polymorphkd.landscape.tables import read_points
 from polymorphkd.readers import read_frames
 
 
@@ -42,6 +50,37 @@ def test_library_figure_and_summary(seeds, tmp_path, capsys):
     assert run(seeds, *options, "--force") == 0
     assert read_frames(out).frame_ids() == library.frame_ids()
     assert not list(tmp_path.glob(".generate-*"))
+    said = json.loads((tmp_path / "lib.json").read_text())
+    assert said["frames"] == len(library)
+    assert said["landscape"]["cutoff"] == 3.4
+    assert set(library.meta["settings_digest"]) == {said["landscape"]["digest"]}
+    assert read_points(out)["sS"].notna().all()  # a library is a table of points as well
+
+
+def test_a_settings_file_means_what_it_means_in_the_workflow(seeds, tmp_path, capsys):
+    settings = tmp_path / "Al.yaml"
+    settings.write_text(
+        "elements: [Al]\nlandscape: {cutoff: 3.2}\n"
+        "generate: {preset: published, targets_per_edge: 1, generations: 2, population: 5}\n"
+    )
+    assert run(seeds, "-o", tmp_path / "lib.parquet", "--settings", settings) == 0
+    said = capsys.readouterr().out
+    assert "40 mutants" in said
+    assert "ended: budget 4" in said  # four targets on edges
+    assert "cutoff 3.2 Å" in said
+
+
+def test_a_job_that_is_ended_leaves_nothing_behind(seeds, tmp_path):
+    options = ["-o", str(tmp_path / "lib.parquet"), "--cutoff", "3.4", "--budget", "10000000"]
+    command = [sys.executable, "-m", "polymorphkd.cli", "generate", seeds, *options]
+    for signal_, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            started = time.monotonic()
+            while not list(tmp_path.glob(".generate-*")) and time.monotonic() - started < 120:
+                time.sleep(0.1)
+            process.send_signal(signal_)
+            assert process.wait(60) == status
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["seeds.extxyz"]
 
 
 def test_processes_change_nothing(seeds, tmp_path):
@@ -64,6 +103,7 @@ def test_processes_change_nothing(seeds, tmp_path):
         (("--figure", "a.txt"), "a figure is .png, .svg or .pdf"),
         (("--settings", "absent.yaml"), "absent.yaml: no such file"),
         (("--sigma", "-1"), "--sigma: Input should be greater"),
+        (("--settings", os.devnull, "--budget", "-1"), "generate.evaluations"),
     ],
 )
 def test_what_cannot_be_is_refused_before_work(seeds, tmp_path, capsys, options, message):
@@ -120,3 +160,5 @@ def test_elements_can_be_exchanged_and_mistakes_are_named():
         substitute(salt, {"Na": "Xx"})
     with pytest.raises(InputError, match="volume per atom"):
         substitute(salt, {"Na": "K"}, -1.0)
+    with pytest.raises(InputError, match="volume per atom"):
+        substitute(salt, {"Na": "K"}, float("nan"))

@@ -159,6 +159,10 @@ def test_a_cluster_is_only_displaced():
     assert len(np.unique(chosen.on, axis=0)) == 7
     assert set(chosen.kind) == {GAUSSIAN, WAVE}
     assert STILL not in chosen.kind
+    chain = np.tile((True, False, False), (N, 1))
+    chosen = random_genes(chain, Amplitudes(), Displacements(), random)
+    assert not chosen.on[:, 2].any()  # a line has a length, but no shape
+    assert chosen.on.any(axis=1).all()
 
 
 def test_deformations_compose_volume_and_strain():

@@ -6,7 +6,9 @@ Each command imports what it needs when it runs, so that help is instant.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from .options import (
     LANDSCAPE,
     add_landscape_options,
     add_selection_options,
+    at_least,
     landscape_settings,
     selection_settings,
     validated,
@@ -106,14 +109,17 @@ def _generate(arguments: argparse.Namespace) -> int:
     from .settings import Generate
 
     values: dict[str, Any] = read_yaml(arguments.settings) if arguments.settings else {}
-    values = values.get("generate", values)
-    values["strategy"] = arguments.strategy or values.get("strategy", "fill")
+    # A material file has sections; a file of the generator alone has its keys.
+    points = (values.get("landscape") or {}) if "generate" in values else {}
+    values = dict((values["generate"] or {}) if "generate" in values else values)
+    if arguments.strategy or not values:
+        values["strategy"] = arguments.strategy or "fill"
     if arguments.budget is not None:
-        if values["strategy"] == "edges":
-            raise InputError("--budget: edges is sized by targets, generations and population")
         values["evaluations"] = arguments.budget
     settings = validated(Generate, values, "generate.{}")
-    landscape = landscape_settings(arguments)
+    if arguments.budget is not None and settings.strategy == "edges":
+        raise InputError("--budget: edges is sized by targets, generations and population")
+    landscape = landscape_settings(arguments, points)
     processes = arguments.threads or number_of_threads()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(settings.strategy, total=settings.n_tasks)
@@ -130,12 +136,17 @@ def _generate(arguments: argparse.Namespace) -> int:
         f"{done.n_cells:,} of {settings.grid**2:,} cells filled, {done.n_seed_cells:,} of them "
         f"by seeds (cutoff {done.cutoff:g} Å)"
     )
+    if done.n_unfit:
+        print(
+            f"{done.n_unfit:,} seeds break generate.constraints: they are in the library as they "
+            "are, but have no descendants"
+        )
     print(f"{done.n_frames:,} frames -> {arguments.output}")
     return 0
 
 
 def _substitute(arguments: argparse.Namespace) -> int:
-    from .frames import write_frames
+    from .convert import check_output, write
     from .generate.substitute import substitute
     from .readers import read_frames
 
@@ -143,12 +154,14 @@ def _substitute(arguments: argparse.Namespace) -> int:
     wrong = [f"{old}{sign}{new}" for old, sign, new in pairs if not (old and sign and new)]
     if wrong:
         raise InputError(f"{wrong[0]}: expected OLD=NEW, such as Ir=Al")
-    if arguments.output.exists() and not arguments.force:
-        raise InputError(f"{arguments.output}: exists already; give --force to overwrite it")
+    twice = {old for old, _, _ in pairs if sum(old == other for other, _, _ in pairs) > 1}
+    if twice:
+        raise InputError(f"{sorted(twice)[0]}: is replaced twice; name each element once")
+    check_output(arguments.output, arguments.force)
     frames = substitute(
         read_frames(arguments.input), {old: new for old, _, new in pairs}, arguments.volume
     )
-    write_frames(arguments.output, frames)
+    write(arguments.output, frames)
     print(f"{len(frames)} frames -> {arguments.output}")
     return 0
 
@@ -156,7 +169,7 @@ def _substitute(arguments: argparse.Namespace) -> int:
 def _warm_up(arguments: argparse.Namespace) -> int:
     import time
 
-    from .map_files import warm_up
+    from .warm_up import warm_up
 
     started = time.monotonic()
     warm_up()
@@ -299,7 +312,9 @@ def _add_map(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--per-atom", type=Path, metavar="FILE",
         help="also a table of every atom's own q6 and sS, FILE.parquet or FILE.csv",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, metavar="N", help="default: all cores allowed")
+    parser.add_argument(
+        "--threads", type=at_least(1), metavar="N", help="default: all cores allowed"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.set_defaults(run=_map)
 
@@ -314,10 +329,10 @@ def _add_select(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="one file, or one per round: structures (.extxyz), points (.csv), or .parquet",
     )  # fmt: skip
     add_selection_options(parser)
-    parser.add_argument("--seed", type=int, default=1, help="of what is random (1)")
+    parser.add_argument("--seed", type=at_least(0), default=1, help="of what is random (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the coverage there")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
-    parser.add_argument("--threads", type=int, metavar="N", help="that map (all cores)")
+    parser.add_argument("--threads", type=at_least(1), metavar="N", help="that map (all cores)")
     add_landscape_options(parser.add_argument_group("how structures are mapped (not for tables)"))
     parser.set_defaults(run=_select)
 
@@ -333,7 +348,9 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="fill the gaps (default), targets on the edges, or undirected baselines",
     )  # fmt: skip
     parser.add_argument("--budget", type=int, metavar="N", help="mutants tried (20000)")
-    parser.add_argument("--seed", type=int, default=1, metavar="K", help="of random numbers (1)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=1, metavar="K", help="of random numbers (1)"
+    )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE",
         help="YAML with the keys of `generate` in config/README.md, or a material file",
@@ -342,7 +359,9 @@ def _add_generate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--figure", type=Path, metavar="FILE", help="picture of the filling, and its table"
     )
     add_landscape_options(parser)
-    parser.add_argument("--threads", type=int, metavar="N", help="searches at once (all cores)")
+    parser.add_argument(
+        "--threads", type=at_least(1), metavar="N", help="searches at once (all cores)"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite files")
     parser.set_defaults(run=_generate)
 
@@ -396,13 +415,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 1 for an expected error, 2 for a wrong call."""
+    """Run one command.
+
+    The exit status is 1 for an expected error, 2 for a wrong call, 130 for Ctrl-C.
+    """
     arguments = build_parser().parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        # As an exception, so that temporary files go when a queueing system ends the job.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return arguments.run(arguments)
     except PolymorphKDError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; nothing is written", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -37,11 +37,33 @@ def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames
     InputError
         A file cannot be read or written, or the output exists and `force` is false.
     """
+    check_output(output, force)
+    frames = concatenate([read_frames(path, labels_from_calculator=True) for path in inputs])
+    write(output, frames)
+    return frames
+
+
+def check_output(output: Path, force: bool) -> None:
+    """Refuse an output that is there already, or whose folder is not, before any work.
+
+    Raises
+    ------
+    InputError
+    """
     if output.exists() and not force:
         raise InputError(f"{output}: exists already; give --force to overwrite it")
     if not output.parent.is_dir():
         raise InputError(f"{output}: there is no folder {output.parent}")
-    frames = concatenate([read_frames(path, labels_from_calculator=True) for path in inputs])
+
+
+def write(output: Path, frames: Frames) -> None:
+    """Write frames to a file of the user's choice.
+
+    Raises
+    ------
+    InputError
+        The format is unknown, or cannot hold these frames.
+    """
     try:
         write_frames(output, frames)
     except UnknownFileTypeError as error:
@@ -51,4 +73,3 @@ def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames
         ) from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{output}: {error}") from error
-    return frames

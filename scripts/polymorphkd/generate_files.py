@@ -10,13 +10,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .errors import InputError
 from .frames import Frames, concatenate
-from .generate import Context, make_targets, merge_library, merge_outcomes, write_shard
+from .generate import Breeder, Context, make_targets, merge_library, merge_outcomes, write_shard
 from .generate.filling import filling, write_filling
-from .landscape import auto_cutoff, points
+from .landscape import auto_cutoff, points, resolve
+from .provenance import write_json
 from .readers import expand_sources, read_frames
 from .settings import Generate, Landscape
 
@@ -26,7 +28,8 @@ class Generated:
     """What `generate_files` did.
 
     Rows of the library; cells with an individual (of ``grid`` squared), and with a seed;
-    cutoff of Q6 in Å; mutants by outcome and searches by why they ended.
+    cutoff of Q6 in Å; mutants by outcome and searches by why they ended; seeds that break the
+    constraints, so have no descendants.
     """
 
     n_frames: int
@@ -34,6 +37,7 @@ class Generated:
     n_seed_cells: int
     cutoff: float
     outcome: dict[str, Any]
+    n_unfit: int
 
 
 def generate_files(
@@ -54,7 +58,7 @@ def generate_files(
     patterns : sequence
         Files or globs of seeds, in any format that is read here.
     output : path
-        .parquet
+        .parquet; settings, box and outcome go beside it as .json.
     settings : Generate
     landscape : Landscape
         ``cutoff: auto`` is resolved on the seeds.
@@ -78,22 +82,33 @@ def generate_files(
     seeds = _seeds(patterns)
     cutoff = landscape.cutoff
     if cutoff == "auto":
-        cutoff = auto_cutoff(seeds)
+        cutoff = 1.0 if landscape.nearest else auto_cutoff(seeds)  # unused with neighbours
     landscape = Landscape.model_validate(landscape.model_dump() | {"cutoff": cutoff})
     table = points(seeds, landscape)
     targets, box = make_targets(table, settings)
     context = Context(seeds, table, box, landscape, settings, seed, "generate")
+    fit = Breeder(context, np.random.default_rng(seed)).founders  # refuses before any work
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".generate-") as folder:
         paths = [Path(folder) / f"{k}.parquet" for k in range(len(targets))]
         outcomes = _run(context, targets, paths, n_processes, report)
         lineage = merge_library(seeds, table, paths, output)
     filled = filling(lineage, box, settings.grid)
+    outcome = merge_outcomes(outcomes)
+    write_json(
+        output.with_suffix(".json"),
+        {
+            **outcome, "frames": len(lineage), "seed": seed, "grid": settings.grid,
+            "box": {"sS": box.sS, "Q6": box.Q6},
+            "landscape": resolve(seeds, landscape),
+            "generate": settings.model_dump(mode="json"),
+        },
+    )  # fmt: skip
     if figure is not None:
         write_filling(filled, box, settings.grid, figure.with_suffix(".parquet"), figure)
     first = filled[filled["new"]]
     return Generated(
         len(lineage), len(first), int((first["generation"] == 0).sum()), float(cutoff),
-        merge_outcomes(outcomes),
+        outcome, len(seeds) - len(fit),
     )  # fmt: skip
 
 
@@ -102,7 +117,8 @@ def _check_outputs(output: Path, figure: Path | None, force: bool) -> None:
         raise InputError(f"{output}: a library is .parquet; `polymorphkd convert` makes others")
     if figure is not None and figure.suffix not in (".png", ".svg", ".pdf"):
         raise InputError(f"{figure}: a figure is .png, .svg or .pdf")
-    beside = [figure, figure.with_suffix(".parquet")] if figure else []
+    beside = [output.with_suffix(".json")]
+    beside += [figure, figure.with_suffix(".parquet")] if figure else []
     if output in beside:
         raise InputError(f"{output}: the table of the figure would have the same name")
     for path in (output, *beside):
@@ -137,7 +153,11 @@ def _run(
         waiting = [
             pool.submit(write_shard, context, targets, k, n, path) for k, path in enumerate(paths)
         ]
-        for k, future in enumerate(waiting):
-            outcomes.append(future.result())
-            report(k + 1, n)
+        try:
+            for k, future in enumerate(waiting):
+                outcomes.append(future.result())
+                report(k + 1, n)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return outcomes

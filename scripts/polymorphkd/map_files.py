@@ -15,7 +15,7 @@ import pandas as pd
 from ase.formula import Formula
 
 from .errors import InputError
-from .frames import Frames, concatenate
+from .frames import Frames, concatenate, from_atoms
 from .landscape import atom_points, auto_cutoff, points
 from .readers import Broken, Chunk, expand_sources, stream
 from .settings import Landscape
@@ -143,11 +143,26 @@ def _sample(sources: Sequence[Path]) -> Frames:
     each = max(FRAMES_FOR_CUTOFF // len(sources), 1)
     parts = []
     for source in sources[:FRAMES_FOR_CUTOFF]:
-        chunk = next(iter(stream(source, ATOMS_PER_CHUNK)), None)
+        chunk = next(_chunks(source), None)
         if chunk is not None and len(chunk.frames):
             bulk = np.flatnonzero(chunk.frames.pbc.all(axis=1))[:each]
             parts.append(chunk.frames.take(bulk).without_labels())
     return concatenate(parts)
+
+
+def _chunks(source: Path) -> Iterator[Chunk]:
+    """Chunks of a source; one that cannot be read (any more) is broken there, and ends."""
+    index = 0
+    try:
+        for chunk in stream(source, ATOMS_PER_CHUNK):
+            index = max(
+                index, *(chunk.index[-1:] + 1).tolist(), *(b.index + 1 for b in chunk.broken), 0
+            )
+            yield chunk
+    except InputError as error:
+        reason = str(error).removeprefix(f"{source}: ")
+        broken = [Broken(str(source), index, reason)]
+        yield Chunk(str(source), from_atoms([]), np.zeros(0, dtype=np.int64), broken)
 
 
 def _mapped(
@@ -157,7 +172,7 @@ def _mapped(
     waiting: deque[tuple[Chunk, Future[list[pd.DataFrame]]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         for source in sources:
-            for chunk in stream(source, ATOMS_PER_CHUNK):
+            for chunk in _chunks(source):
                 waiting.append((chunk, pool.submit(_tables, chunk, job)))
                 if len(waiting) > n_threads:
                     done, future = waiting.popleft()
@@ -204,24 +219,3 @@ def _formula(numbers: np.ndarray) -> str:
         chemical_symbols[k]: int(n) for k, n in zip(kinds, counts, strict=True)
     }
     return Formula.from_dict(composition).format("hill")
-
-
-def warm_up() -> None:
-    """Compile every kernel into the cache: once per machine type, before many jobs start."""
-    from ase.build import bulk
-
-    from .frames import from_atoms
-    from .landscape import Mapper, per_atom
-    from .landscape.local import closeness
-
-    frames = from_atoms([bulk("NaCl", "rocksalt", 5.6), bulk("Cu", "fcc", 3.6, cubic=True)])
-    auto_cutoff(frames)
-    for options in ({}, {"q6": "mean"}, {"species": "pairs"}, {"nearest": 6},
-                    {"definition": "published-code"}):  # fmt: skip
-        points(frames, Landscape.model_validate({"cutoff": 3.5} | options))
-    Mapper(Landscape(cutoff=3.5))(frames.atoms(0))
-    per_atom(frames.atoms(0), Landscape(cutoff=3.5))
-    closeness(
-        frames.offsets, frames.positions, np.zeros(len(frames.numbers), dtype=np.int64),
-        frames.cells, frames.pbc, np.ones((1, 1)), 3.0, np.empty(len(frames)),
-    )  # fmt: skip

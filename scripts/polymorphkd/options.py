@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import InputError
@@ -33,12 +35,14 @@ def validated(model: type[Model], values: dict[str, Any], option: str = "--{}") 
         raise InputError(f"{where}{message}{given}") from None
 
 
-def landscape_settings(arguments: argparse.Namespace) -> Landscape:
-    """Settings of the landscape from the options that were given."""
+def landscape_settings(
+    arguments: argparse.Namespace, defaults: Mapping[str, Any] | None = None
+) -> Landscape:
+    """Settings of the landscape from the options that were given, over `defaults`."""
     from .settings import Landscape
 
-    values = {name: getattr(arguments, name) for name in LANDSCAPE}
-    values = {name: value for name, value in values.items() if value is not None}
+    given = {name: getattr(arguments, name) for name in LANDSCAPE}
+    values = {**(defaults or {}), **{k: v for k, v in given.items() if v is not None}}
     if values.get("species") in (["all"], ["pairs"]):
         values["species"] = values["species"][0]
     return validated(Landscape, values)
@@ -61,7 +65,30 @@ def selection_settings(arguments: argparse.Namespace) -> tuple[list[Round], Choi
 
 
 def _cutoff(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    if text == "auto":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 30:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a length in Å up to 30, or auto")
+    return value
+
+
+def at_least(smallest: int) -> Callable[[str], int]:
+    """Type of an option that is an integer and not below `smallest`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = smallest - 1
+        if value < smallest:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected an integer from {smallest} on")
+        return value
+
+    return convert
 
 
 def add_landscape_options(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

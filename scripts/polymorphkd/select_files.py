@@ -198,7 +198,7 @@ def chosen_frames(points: pd.DataFrame, selection: Selection, rows: np.ndarray) 
             f"{source[first]}: frame {index[first]} is not the one that was mapped; the file has "
             "changed, map it again"
         )
-    return frames.without_labels().with_meta(round=selection.rounds[rows])
+    return frames.with_meta(round=selection.rounds[rows])
 
 
 def with_library(points: pd.DataFrame, path: str | Path, choice: Choice) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import pandas as pd
 from ..frames import Frames, as_number
 from ..landscape.grid import Box
 from ..landscape.kernels import Q6, SS
-from ..landscape.mapping import kernel_output
+from ..landscape.mapping import kernel_output, settings_digest
 from ..settings import Generate, Landscape
-from .constraints import REASONS, Checker, EnergyGate
+from .constraints import REASONS, Checker, EnergyGate, reference_extents
 from .individuals import Founder, Member, founders, side_by_side
 from .mutations import Genes, mutate, random_genes
 
@@ -111,11 +111,16 @@ class Breeder:
         self.random = random
         self.tally: Tally[str] = Tally()
         self.checker = Checker(settings.constraints, context.seeds)
-        self.founders = founders(context.seeds, context.seed_points, settings.rigid_units)
-        self.checker.refuse_impossible(self.founders)
+        self._digest = settings_digest(context.landscape, float(context.landscape.cutoff))
+        window = settings.constraints.volume_window
+        seeds = founders(
+            context.seeds, context.seed_points, reference_extents(context.seeds, window),
+            settings.rigid_units,
+        )  # fmt: skip
+        self.founders = self.checker.fit(seeds)
         gate = settings.constraints.gate
         self.gate = EnergyGate(gate, context.seeds) if gate else None
-        self._known = {as_number(member.frame_id) for member in self.founders}
+        self._known = {as_number(member.frame_id) for member in seeds}
 
     def genes(self, parents: Sequence[Member]) -> Genes:
         """Random genes for children of `parents`; see :func:`mutations.random_genes`."""
@@ -182,6 +187,7 @@ class Breeder:
                 "operator": operators[accepted].tolist(),
                 "sS": xy[:, 0],
                 "Q6": xy[:, 1],
+                "settings_digest": self._digest,
             }
         )
         return Brood(members, accepted, xy, frames)

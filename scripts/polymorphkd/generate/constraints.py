@@ -28,8 +28,7 @@ class Checker:
     ----------
     settings : Constraints
     seeds : Frames
-        The median volume per atom of those periodic in all directions is the reference of
-        the volume window; their species are the allowed ones.
+        Their species are the allowed ones.
 
     Raises
     ------
@@ -40,9 +39,6 @@ class Checker:
     def __init__(self, settings: Constraints, seeds: Frames) -> None:
         self.settings = settings
         self.species = np.unique(seeds.numbers)
-        bulk = seeds.pbc.all(axis=1)
-        volumes = (seeds.volumes / seeds.n_atoms)[bulk]
-        self.volume = float(np.median(volumes)) if len(volumes) else np.nan
         radii = covalent_radii[self.species]
         self.smallest = settings.min_distance_factor * (radii[:, None] + radii[None, :])
         for pair, value in settings.min_distance.items():
@@ -72,7 +68,8 @@ class Checker:
         ----------
         structures : Structures
         own : ndarray, shape (n,)
-            Extent (volume, area, length) of the seed of each.
+            Extent (volume, area, length) that the window of each is relative to; see
+            :func:`reference_extents`.
 
         Returns
         -------
@@ -102,11 +99,8 @@ class Checker:
         """Index of the first constraint of the cell that is broken, or 0."""
         cells, pbc = structures.cells, structures.pbc
         outcome = np.zeros(len(cells), dtype=np.int64)
-        periodic, bulk = pbc.any(axis=1), pbc.all(axis=1)
-        reference = np.where(bulk, self.volume * np.diff(structures.offsets), own)
-        ratio = np.divide(
-            extents(cells, pbc), reference, out=np.ones(len(cells)), where=reference > 0
-        )
+        periodic = pbc.any(axis=1)
+        ratio = np.divide(extents(cells, pbc), own, out=np.ones(len(cells)), where=own > 0)
         low, high = self.settings.volume_window
         angles, aspects = cell_shapes(cells, pbc)
         narrow, wide = self.settings.angle_window
@@ -137,15 +131,16 @@ class Checker:
                 done[i] = operation
         return done
 
-    def refuse_impossible(self, founders: list[Member]) -> None:
-        """Stop before any work where not one seed obeys the constraints.
+    def fit(self, founders: list[Member]) -> list[Member]:
+        """Those of the seeds that obey the constraints, with their quality.
 
         Raises
         ------
         ConfigError
+            Not one seed does.
         """
         own = np.array([member.founder.extent for member in founders])
-        outcome, _ = self.check(side_by_side(founders), own)
+        outcome, quality = self.check(side_by_side(founders), own)
         if (outcome > 0).all():
             counts = ", ".join(
                 f"{int((outcome == k).sum())} for {REASONS[k]}" for k in np.unique(outcome)
@@ -154,6 +149,43 @@ class Checker:
                 f"generate.constraints: none of the {len(founders)} seeds obeys them (refused: "
                 f"{counts}); widen them, or give other seeds"
             )
+        for member, value in zip(founders, quality.tolist(), strict=True):
+            member.quality = value
+        return [member for member, code in zip(founders, outcome, strict=True) if code == 0]
+
+
+def reference_extents(seeds: Frames, window: tuple[float, float]) -> np.ndarray:
+    """What the volume window of the descendants of each seed is relative to.
+
+    Of seeds that are periodic in all directions: the median volume per atom of those of the
+    same composition, times the number of atoms; but its own volume for a seed beyond the
+    window around that, such as diamond among graphites.  Of slabs and chains: their own
+    area or length.
+
+    Parameters
+    ----------
+    seeds : Frames
+    window : tuple of float
+        Lower and upper limit relative to the reference.
+
+    Returns
+    -------
+    ndarray, shape (n,), Å^3, Å^2 or Å
+    """
+    own = extents(seeds.cells, seeds.pbc)
+    result = own.copy()
+    groups: dict[tuple[tuple[int, float], ...], list[int]] = {}
+    for i in np.flatnonzero(seeds.pbc.all(axis=1)).tolist():
+        kinds, counts = np.unique(seeds.numbers[seeds.atoms_of(i)], return_counts=True)
+        shares = np.round(counts / counts.sum(), 6)
+        groups.setdefault(tuple(zip(kinds.tolist(), shares.tolist(), strict=True)), []).append(i)
+    for members in groups.values():
+        n_atoms = seeds.n_atoms[members]
+        reference = np.median(own[members] / n_atoms) * n_atoms
+        ratio = own[members] / reference
+        inside = (ratio >= window[0]) & (ratio <= window[1])
+        result[members] = np.where(inside, reference, own[members])
+    return result
 
 
 def cell_shapes(cells: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -211,9 +243,10 @@ class EnergyGate:
         atoms = frames.atoms(i)
         atoms.calc = self.calculator
         limit = self.settings.max_force
-        if limit is not None and np.linalg.norm(atoms.get_forces(), axis=1).max() > limit:
+        # "not at most": a force that is no number must not pass.
+        if limit is not None and not np.linalg.norm(atoms.get_forces(), axis=1).max() <= limit:
             return "force"
         if self.settings.max_energy is None:
             return ""
         above = float(atoms.get_potential_energy()) / len(atoms) - self.lowest
-        return "energy" if above > self.settings.max_energy else ""
+        return "" if above <= self.settings.max_energy else "energy"

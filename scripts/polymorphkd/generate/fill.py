@@ -18,7 +18,7 @@ from ..settings import Generate
 from .archive import Archive
 from .breeder import Breeder, Mate
 from .individuals import Member
-from .mutations import GAUSSIAN, WAVE, Genes
+from .mutations import GAUSSIAN, WAVE, Genes, possible_genes
 
 BATCH = 64
 """Mutants made at once: enough to spread the cost of a call, few enough for the cache."""
@@ -132,7 +132,7 @@ class Search:
         on = np.array([OPERATORS[arm][1] for arm in arms[:, 0]])
         alone = [not on[i].any() and mates[i] is None for i in range(n)]
         on[alone, 0] = True
-        on[~np.array([member.pbc.any() for member in parents])] = (True, False, False)
+        on = possible_genes(on, np.array([member.pbc for member in parents]))
         wave = np.array([OPERATORS[arm][2] == WAVE for arm in arms[:, 0]])
         kind = np.where(wave, WAVE, chosen.kind)
         scale = np.array(SCALES)[arms[:, 1]] * np.exp(random.normal(0, 0.3, n))

@@ -47,8 +47,8 @@ class Member:
 class Founder(NamedTuple):
     """What all descendants of one seed share.
 
-    frame_id of the seed; its extent (volume, area or length) in Å^d along its periodic
-    directions; rigid unit of each atom, shape (n,), int64; signature of structures whose
+    frame_id of the seed; the extent (volume, area or length, Å^d) that the volume window is
+    relative to; rigid unit of each atom, shape (n,), int64; signature of structures whose
     atoms correspond one to one.
     """
 
@@ -66,7 +66,9 @@ def extents(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return np.where(pbc.any(axis=1), np.sqrt(np.abs(np.linalg.det(gram))), 0.0)
 
 
-def founders(seeds: Frames, points: pd.DataFrame, rigid: bool) -> list[Member]:
+def founders(
+    seeds: Frames, points: pd.DataFrame, references: np.ndarray, rigid: bool
+) -> list[Member]:
     """Seeds as the first individuals.
 
     Parameters
@@ -74,6 +76,8 @@ def founders(seeds: Frames, points: pd.DataFrame, rigid: bool) -> list[Member]:
     seeds : Frames
     points : DataFrame
         Landscape points of the seeds, in the same order.
+    references : ndarray, shape (n,)
+        Extent that the volume window of each is relative to.
     rigid : bool
         Whether molecules move as rigid bodies; they are made whole then.
 
@@ -89,7 +93,6 @@ def founders(seeds: Frames, points: pd.DataFrame, rigid: bool) -> list[Member]:
             f"{points['frame_id'].iloc[alone[0]]}); displacements do nothing there, so repeat "
             "their cells (4 atoms and more)"
         )
-    sizes = extents(seeds.cells, seeds.pbc)
     xy = points[["sS", "Q6"]].to_numpy(dtype=float)
     result = []
     for i, name in enumerate(points["frame_id"]):
@@ -100,7 +103,7 @@ def founders(seeds: Frames, points: pd.DataFrame, rigid: bool) -> list[Member]:
         if rigid:
             units, positions = rigid_units(numbers, positions, cell, pbc)
         signature = numbers.tobytes() + pbc.tobytes()
-        founder = Founder(str(name), float(sizes[i]), units, signature)
+        founder = Founder(str(name), float(references[i]), units, signature)
         result.append(Member(numbers, positions, cell, pbc, xy[i], str(name), founder))
     return result
 

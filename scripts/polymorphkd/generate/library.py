@@ -22,6 +22,7 @@ from .strategies import run_task
 LINEAGE: dict[str, Any] = {
     "parent": str, "root": str, "target": np.int64, "generation": np.int64, "operator": str,
     "seed": np.int64, "sS": np.float64, "Q6": np.float64,
+    "settings_digest": str,
 }  # fmt: skip
 """Columns of the library beside the structure, in this order, and their kinds."""
 
@@ -161,6 +162,7 @@ def merge_library(
             "seed": -1,
             "sS": seed_points["sS"].to_numpy(),
             "Q6": seed_points["Q6"].to_numpy(),
+            "settings_digest": seed_points["settings_digest"].to_numpy(),
         }
     )
     known: set[int] = set()

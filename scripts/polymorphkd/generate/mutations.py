@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from scipy.spatial.transform import Rotation
 
 from ..landscape.images import complete_cells
 from ..settings import Amplitudes, Displacements
@@ -64,14 +65,26 @@ def random_genes(
     first = random.integers(3, size=n)
     none = ~on.any(axis=1)
     on[none, first[none]] = True
-    open_everywhere = ~pbc.any(axis=1)
-    on[open_everywhere] = (True, False, False)
+    on = possible_genes(on, pbc)
     weights = np.array(
         [displacements.gaussian, displacements.wave, displacements.swap, displacements.hop]
     )
     kind = random.choice(len(weights), size=n, p=weights / weights.sum())
     low, high = amplitudes.displaced_fraction
     return Genes(on, kind, np.ones(n), random.uniform(low, high, n))
+
+
+def possible_genes(on: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Genes (n, 3) without those that change nothing: no V of clusters, no S of chains.
+
+    A structure of which no gene is left displaces its atoms.
+    """
+    n_periodic = pbc.sum(axis=1)
+    possible = on.copy()
+    possible[n_periodic < 1, 1] = False
+    possible[n_periodic < 2, 2] = False
+    possible[on.any(axis=1) & ~possible.any(axis=1), 0] = True
+    return possible
 
 
 def mutate(
@@ -99,11 +112,25 @@ def mutate(
     size = amplitudes.displacement * genes.scale
     vectors = _wave_vectors(structures.cells, pbc, random)
     normals = random.standard_normal(structures.positions.shape)
+    # Units of several atoms: fewer units than atoms.
+    rigid = np.array([structures.units[structures.of(i)].max() + 1 for i in range(n)])
+    rigid = rigid < np.diff(structures.offsets)
     _move(
-        structures.offsets, structures.units, deformation, kind, size, genes.share, vectors,
+        structures.offsets, rigid, deformation, kind, size, genes.share, vectors,
         random.standard_normal((n, 3)), random.uniform(0, 2 * math.pi, n), normals,
         random.random(len(structures.units)), structures.positions,
     )  # fmt: skip
+    for i in np.flatnonzero(rigid).tolist():
+        _move_units(
+            structures,
+            i,
+            deformation[i],
+            int(kind[i]),
+            size[i],
+            genes.share[i],
+            vectors[i],
+            random,
+        )
     for i in np.flatnonzero(kind == SWAP).tolist():
         _swap(structures.numbers[structures.of(i)], genes.share[i], random)
     for i in np.flatnonzero(kind == HOP).tolist():
@@ -174,21 +201,13 @@ def _wave_vectors(cells: np.ndarray, pbc: np.ndarray, random: np.random.Generato
 
 @njit(cache=True, nogil=True)
 def _move(  # type: ignore[no-untyped-def]
-    offsets, units, deformation, kind, size, share, wave, direction, phase, normals, uniforms,
+    offsets, rigid, deformation, kind, size, share, wave, direction, phase, normals, uniforms,
     positions,
 ):  # fmt: skip
-    """Deform and displace in place; rigid units of several atoms move and turn as a whole."""
+    """Deform and displace in place, but for the structures of `rigid` units."""
     for f in range(len(offsets) - 1):
         a, b = offsets[f], offsets[f + 1]
-        n = b - a
-        n_units = np.int64(0)
-        for i in range(a, b):
-            n_units = max(n_units, units[i] + 1)
-        if n_units < n:
-            _move_units(
-                units[a:b], n_units, deformation[f], kind[f], size[f], share[f], wave[f],
-                direction[f], phase[f], normals[a:b], uniforms[a:b], positions[a:b],
-            )  # fmt: skip
+        if rigid[f]:
             continue
         t = deformation[f]
         limit = _limit(uniforms[a:b], share[f]) if kind[f] == GAUSSIAN else 0.0
@@ -219,49 +238,30 @@ def _limit(uniforms, share):  # type: ignore[no-untyped-def]
     return np.partition(uniforms, k - 1)[k - 1]
 
 
-@njit(cache=True, nogil=True)
-def _move_units(  # type: ignore[no-untyped-def]
-    units, n_units, t, kind, size, share, wave, direction, phase, normals, uniforms, positions
-):
-    centres, counts = np.zeros((n_units, 3)), np.zeros(n_units)
-    radii = np.zeros(n_units)
-    for i in range(len(units)):
-        counts[units[i]] += 1
-        centres[units[i]] += positions[i]
-    for u in range(n_units):
-        centres[u] /= counts[u]
-    for i in range(len(units)):
-        offset = positions[i] - centres[units[i]]
-        radii[units[i]] += np.sum(offset * offset) / counts[units[i]]
-    limit = _limit(uniforms[:n_units], share) if kind == GAUSSIAN else 0.0
-    shift = np.zeros((n_units, 3))
-    turn = np.zeros((n_units, 3, 3))
-    for u in range(n_units):
-        new = centres[u] @ t
-        turn[u] = np.eye(3)
-        if kind == GAUSSIAN and uniforms[u] <= limit:
-            new += size * normals[u]
-            if counts[u] > 1:
-                # An angle that moves the atoms by about `size`.
-                angle = size / math.sqrt(radii[u])
-                turn[u] = _rotation(angle * normals[len(units) - 1 - u])
-        elif kind == WAVE:
-            new += size * _wave(new, wave, phase) * direction
-        shift[u] = new
-    for i in range(len(units)):
-        u = units[i]
-        positions[i] = shift[u] + (positions[i] - centres[u]) @ turn[u]
-
-
-@njit(cache=True, nogil=True)
-def _rotation(vector):  # type: ignore[no-untyped-def]
-    """Rotation matrix of a rotation vector (Rodrigues)."""
-    angle = math.sqrt(np.sum(vector * vector))
-    if angle < 1e-12:
-        return np.eye(3)
-    x, y, z = vector / angle
-    k = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + math.sin(angle) * k + (1 - math.cos(angle)) * (k @ k)
+def _move_units(
+    structures: Structures, f: int, t: np.ndarray, kind: int, size: float, share: float,
+    wave: np.ndarray, random: np.random.Generator,
+) -> None:  # fmt: skip
+    """Deform structure `f` by its units: centres follow `t`, units move and turn as a whole."""
+    units = structures.units[structures.of(f)]
+    positions = structures.positions[structures.of(f)]
+    n = int(units.max()) + 1
+    counts = np.bincount(units)
+    centres = np.stack([np.bincount(units, positions[:, c]) / counts for c in range(3)], axis=1)
+    offsets = positions - centres[units]
+    new = centres @ t
+    moved = np.zeros(n, dtype=bool)
+    if kind == GAUSSIAN:
+        moved[random.permutation(n)[: max(1, round(share * n))]] = True
+        new[moved] += size * random.standard_normal((int(moved.sum()), 3))
+    elif kind == WAVE:
+        phase = new @ wave + random.uniform(0, 2 * math.pi)
+        new += math.sqrt(2) * size * np.cos(phase)[:, None] * random.standard_normal(3)
+    # Angles that move the atoms by about `size`; an atom alone has no radius and no angle.
+    radii = np.sqrt(np.bincount(units, (offsets**2).sum(axis=1)) / counts)
+    angles = np.divide(size, radii, out=np.zeros(n), where=moved & (radii > 1e-6))
+    turns = Rotation.from_rotvec(angles[:, None] * random.standard_normal((n, 3)))
+    positions[:] = new[units] + turns[units].apply(offsets)
 
 
 def _swap(numbers: np.ndarray, share: float, random: np.random.Generator) -> None:

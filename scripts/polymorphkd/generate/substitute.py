@@ -44,13 +44,15 @@ def substitute(
     factor = 1.0
     if volume_per_atom is not None:
         bulk = frames.pbc.all(axis=1)
-        if volume_per_atom <= 0 or not bulk.all():
+        if not 0 < volume_per_atom < np.inf or not bulk.all():
             raise InputError(
                 "substitute: a volume per atom must be positive, and every frame periodic in "
                 f"all directions ({int((~bulk).sum())} are not)"
             )
         factor = float(np.cbrt(volume_per_atom / np.median(frames.volumes / frames.n_atoms)))
-    meta = frames.meta.drop(columns=["sS", "Q6"], errors="ignore")
+    # What belongs to the old material: its points, and ids that no frame has any more.
+    gone = ["sS", "Q6", "settings_digest", "parent", "root"]
+    meta = frames.meta.drop(columns=gone, errors="ignore")
     return Frames(
         frames.offsets,
         table[frames.numbers],

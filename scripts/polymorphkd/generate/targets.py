@@ -9,6 +9,9 @@ from ..errors import ConfigError
 from ..landscape.grid import Box, bounding_box, coordinates, inside
 from ..settings import Generate
 
+SMALLEST_BOX = (4.0, 0.02)
+"""Extent in sS (kB per atom) and Q6 that a box around the seeds has at least."""
+
 
 def make_targets(points: pd.DataFrame, settings: Generate) -> tuple[pd.DataFrame, Box]:
     """Tasks of one run, and the box in which they search.
@@ -27,7 +30,8 @@ def make_targets(points: pd.DataFrame, settings: Generate) -> tuple[pd.DataFrame
     DataFrame
         Columns target (0, 1, ...), edge, sS, Q6 (missing for islands).
     Box
-        Box of the seeds expanded by ``settings.box_margin``, or ``settings.box``.
+        Box of the seeds expanded by ``settings.box_margin`` and at least `SMALLEST_BOX` in
+        extent, or ``settings.box``.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def make_targets(points: pd.DataFrame, settings: Generate) -> tuple[pd.DataFrame
         No seed lies in ``settings.box``.
     """
     xy = coordinates(points)
-    box = bounding_box(xy, settings.box_margin)
+    box = _wide_enough(bounding_box(xy, settings.box_margin))
     if settings.box is not None:
         box = Box(settings.box.sS, settings.box.Q6)
         if not inside(xy, box).any():
@@ -51,6 +55,19 @@ def make_targets(points: pd.DataFrame, settings: Generate) -> tuple[pd.DataFrame
     targets = pd.DataFrame(rows)
     targets.insert(0, "target", range(len(rows)))
     return targets, box
+
+
+def _wide_enough(box: Box) -> Box:
+    """`box`, grown around its middle to `SMALLEST_BOX`: one seed alone spans nothing."""
+    sides = []
+    for (low, high), smallest, (least, most) in zip(
+        (box.sS, box.Q6), SMALLEST_BOX, ((-np.inf, 0.0), (0.0, 1.0)), strict=True
+    ):
+        missing = max(smallest - (high - low), 0.0) / 2
+        low, high = low - missing, high + missing
+        shift = max(least - low, 0.0) - max(high - most, 0.0)  # kept as wide at a limit
+        sides.append((float(low + shift), float(high + shift)))
+    return Box(*sides)
 
 
 def _edges(box: Box, n: int) -> list[dict[str, object]]:

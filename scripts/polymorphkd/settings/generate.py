@@ -100,8 +100,9 @@ class Constraints(Section):
     )
     volume_window: tuple[Positive, Positive] = Field(
         (0.80, 1.25),
-        description="Allowed volume per atom relative to the median of the seeds; of slabs and "
-        "chains the area or length, relative to their own seed",
+        description="Allowed volume per atom relative to the median of the seeds of the same "
+        "composition (to that of its own seed, if that is outside); of slabs and chains the area "
+        "or length, relative to their own seed",
     )
     angle_window: tuple[Angle, Angle] = Field(
         (40, 140), description="Allowed cell angles, degrees"
@@ -129,6 +130,14 @@ class TargetBox(Section):
         description="Lower and upper limit of sS, kB per atom"
     )
     Q6: tuple[Fraction, Fraction] = Field(description="Lower and upper limit of Q6")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TargetBox:
+        for name in ("sS", "Q6"):
+            low, high = getattr(self, name)
+            if low >= high:
+                raise ValueError(f"{name}: {low:g} is not below {high:g}")
+        return self
 
 
 class Generate(Section):
@@ -185,6 +194,12 @@ class Generate(Section):
     n_shards: Count = Field(
         4, description="Jobs that the targets or islands are dealt to; no more than there are"
     )
+
+    @model_validator(mode="after")
+    def _whole_molecules(self) -> Generate:
+        if self.rigid_units and self.displacements.swap + self.displacements.hop > 0:
+            raise ValueError("rigid_units: swap and hop would take molecules apart; set both to 0")
+        return self
 
     @model_validator(mode="before")
     @classmethod
