@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,9 @@ def test_a_job_that_is_ended_leaves_nothing_behind(seeds, tmp_path):
     options = ["-o", str(tmp_path / "lib.parquet"), "--cutoff", "3.4", "--budget", "10000000"]
     command = [sys.executable, "-m", "polymorphkd.cli", "generate", seeds, *options]
     for signal_, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        # A shell's background job ignores SIGINT, and its children would inherit that.
+        heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heard) as process:
             started = time.monotonic()
             while not list(tmp_path.glob(".generate-*")) and time.monotonic() - started < 120:
                 time.sleep(0.1)

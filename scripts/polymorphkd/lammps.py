@@ -127,7 +127,7 @@ class Potential:
         return path
 
     def calculator(self) -> BaseCalculator:
-        """ASE calculator that runs it inside this process."""
+        """ASE calculator that runs it inside this process, for one structure after another."""
         from ase.calculators.lammpslib import LAMMPSlib
 
         _load_mpi()
@@ -135,6 +135,7 @@ class Potential:
             lmpcmds=[
                 f"pair_style {self.style}",
                 f"pair_coeff * * {self.path} {' '.join(self.elements)}",
+                "neighbor 0.0 bin",  # lists are used once; a skin costs small cells a factor 3
             ],
             atom_types={symbol: k + 1 for k, symbol in enumerate(self.elements)},
             log_file=None,

@@ -42,6 +42,8 @@ def landscape_settings(
     from .settings import Landscape
 
     given = {name: getattr(arguments, name) for name in LANDSCAPE}
+    if given["nearest"] is not None and given["cutoff"] is not None:
+        raise InputError("--nearest and --cutoff: give one of them, Q6 has one set of neighbours")
     values = {**(defaults or {}), **{k: v for k, v in given.items() if v is not None}}
     if values.get("species") in (["all"], ["pairs"]):
         values["species"] = values["species"][0]

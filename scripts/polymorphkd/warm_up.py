@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from ase.build import bulk
 
-from .frames import from_atoms
+from .frames import from_atoms, write_frames
 from .generate import Breeder, Context, make_targets
 from .landscape import Mapper, auto_cutoff, per_atom, points
+from .paths import align
+from .paths.shells import most_similar, pair_shells
 from .properties.structure_factor import structure_factor
+from .readers import read_at, read_frames
 from .select.baselines import farthest_points
 from .select.cells import occupied_cells
 from .settings import Generate, Landscape
@@ -32,5 +38,13 @@ def warm_up() -> None:
     breeder.breed(breeder.founders, breeder.genes(breeder.founders))
     square = np.random.default_rng(1).random((20, 2))
     occupied_cells(square, 2, 4)
-    farthest_points(square, 2, np.zeros(len(square), dtype=bool))
+    farthest_points(square, 2, square[:0])
     structure_factor(frames.atoms(1).positions, frames.cells[1], 4.0)
+    shells = pair_shells(frames)
+    most_similar(shells, np.zeros((len(shells), 2)), 1)
+    align(frames.atoms(0), frames.atoms(0), 0.1)
+    with TemporaryDirectory(prefix="polymorphkd-") as folder:
+        written = Path(folder) / "two.extxyz"
+        write_frames(written, frames)
+        read_frames(written)
+        read_at(written, np.array([1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from ..landscape.grid import Box
 from ..landscape.kernels import Q6, SS
 from ..landscape.mapping import kernel_output, settings_digest
 from ..settings import Generate, Landscape
-from .constraints import REASONS, Checker, EnergyGate, reference_extents
+from .constraints import REASONS, Checker, EnergyGate, lowest_energy, reference_extents
 from .individuals import Founder, Member, founders, side_by_side
 from .mutations import Genes, mutate, random_genes
 
@@ -50,6 +51,12 @@ class Context:
     settings: Generate
     seed: int
     material: str
+
+    @cached_property
+    def lowest_energy(self) -> float:
+        """Energy that the gate counts from, eV per atom; found once for all searches."""
+        gate = self.settings.constraints.gate
+        return lowest_energy(gate, self.seeds) if gate else 0.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ class Breeder:
         )  # fmt: skip
         self.founders = self.checker.fit(seeds)
         gate = settings.constraints.gate
-        self.gate = EnergyGate(gate, context.seeds) if gate else None
+        self.gate = EnergyGate(gate, context.lowest_energy) if gate else None
         self._known = {as_number(member.frame_id) for member in seeds}
 
     def genes(self, parents: Sequence[Member]) -> Genes:

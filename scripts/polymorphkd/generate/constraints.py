@@ -216,27 +216,32 @@ def cell_shapes(cells: np.ndarray, pbc: np.ndarray) -> tuple[np.ndarray, np.ndar
     return angles, aspects
 
 
+def lowest_energy(settings: Gate, seeds: Frames) -> float:
+    """Lowest energy of the seeds by the gate's calculator, eV per atom; 0 if not needed."""
+    if settings.max_energy is None:
+        return 0.0
+    calculator = make_calculator(settings.calculator, settings.arguments)
+    energies = []
+    for atoms in seeds.to_atoms():
+        atoms.calc = calculator
+        energies.append(float(atoms.get_potential_energy()) / len(atoms))
+    return min(energies)
+
+
 class EnergyGate:
     """Limits of force and energy by a cheap calculator.
 
     Parameters
     ----------
     settings : Gate
-    seeds : Frames
-        The lowest of their energies per atom is the reference.
+    lowest : float
+        Energy that ``max_energy`` counts from, eV per atom; see :func:`lowest_energy`.
     """
 
-    def __init__(self, settings: Gate, seeds: Frames) -> None:
+    def __init__(self, settings: Gate, lowest: float) -> None:
         self.settings = settings
+        self.lowest = lowest
         self.calculator = make_calculator(settings.calculator, settings.arguments)
-        self.lowest = 0.0
-        if settings.max_energy is not None:
-            self.lowest = min(self._energy(seeds, i) for i in range(len(seeds)))
-
-    def _energy(self, frames: Frames, i: int) -> float:
-        atoms = frames.atoms(i)
-        atoms.calc = self.calculator
-        return float(atoms.get_potential_energy()) / len(atoms)
 
     def reason(self, frames: Frames, i: int) -> str:
         """``force`` or ``energy`` where frame `i` is beyond the limit, else empty."""

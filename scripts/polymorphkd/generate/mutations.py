@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from ase.geometry import find_mic
 from numba import njit
 from scipy.spatial.transform import Rotation
 
@@ -285,7 +286,7 @@ def _hop(
     else:  # in the box around the atoms, in which all open directions end
         low, high = positions.min(axis=0), positions.max(axis=0)
         trials = random.uniform(low, high, (TRIAL_VOIDS, 3))
-    vectors = (trials[:, None] - others[None]) @ np.linalg.inv(basis)
-    vectors -= np.where(pbc, np.rint(vectors), 0.0)
-    distance = np.linalg.norm(vectors @ basis, axis=2).min(axis=1)
+    vectors = (trials[:, None] - others[None]).reshape(-1, 3)
+    _, lengths = find_mic(vectors, basis, pbc)  # shortest image, in skewed cells too
+    distance = lengths.reshape(len(trials), -1).min(axis=1)
     positions[i] = trials[int(np.argmax(distance))]

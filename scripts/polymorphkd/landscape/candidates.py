@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit, uint64
 
-from .images import FAST, FOUR, INNER, Neighbourhood, Y, Z
+from .images import FAST, FOUR, INNER, ZERO, Neighbourhood, Y, Z
 
 LANES = 16
 """Points are copied in blocks of this many numbers, past the end of a run if need be."""
@@ -49,7 +49,7 @@ def gather(found: Neighbourhood, g: int) -> int:
         low0, high0 = min(low0, points[p]), max(high0, points[p])
         low1, high1 = min(low1, points[p + Y]), max(high1, points[p + Y])
         low2, high2 = min(low2, points[p + Z]), max(high2, points[p + Z])
-    m = _copy(points, s, e, out, 0)
+    m = _copy(points, s, e, out, ZERO)
     per_edge, per_layer = 1 / edge, found.shape[3] / edge
     cx_low = max(int((low0 - reach - x0) * per_edge), 0)
     cx_high = min(int((high0 + reach - x0) * per_edge), nx - 1)

@@ -52,7 +52,8 @@ def coordinates(points: pd.DataFrame) -> np.ndarray:
         first = points.iloc[missing[0]]
         raise StageError(
             f"{len(missing)} frames have no sS (first: frame {first['frame_id']}: "
-            f"{first['note'] or 'atoms overlap'}); the grid needs fully periodic frames"
+            f"{first['note'] or 'atoms overlap'}); the grid needs "
+            "frames that are periodic in all directions, or landscape.density (--density)"
         )
     return xy
 

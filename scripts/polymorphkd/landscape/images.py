@@ -31,6 +31,9 @@ OUTER: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 INNER: dict[str, Any] = OUTER | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Options of compiled functions that only compiled functions call."""
 
+ZERO, ONE, TWO = np.int64(0), np.int64(1), np.int64(2)
+"""Arguments for functions that need no compilation of their own for each literal number."""
+
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Fast-math flags of the inner loops; those that break NaN and infinity are not among them."""
 
@@ -148,9 +151,9 @@ def _count(fractional: np.ndarray, pbc: np.ndarray, window: np.ndarray, half: bo
     """Number of atoms and images that `_place` will place."""
     total = fractional.shape[0]
     for j in range(fractional.shape[0]):
-        low0, high0 = _span(fractional, window, pbc, j, 0)
-        low1, high1 = _span(fractional, window, pbc, j, 1)
-        low2, high2 = _span(fractional, window, pbc, j, 2)
+        low0, high0 = _span(fractional, window, pbc, j, ZERO)
+        low1, high1 = _span(fractional, window, pbc, j, ONE)
+        low2, high2 = _span(fractional, window, pbc, j, TWO)
         every = (high1 - low1 + 1) * (high2 - low2 + 1)
         if half:
             total += high0 * every + high1 * (high2 - low2 + 1) + high2
@@ -174,9 +177,9 @@ def _place(
         z0 = f0 * cell[0, 2] + f1 * cell[1, 2] + f2 * cell[2, 2]
         p = FOUR * uint64(j)
         placed[p], placed[p + Y], placed[p + Z], placed[p + OWNER] = x0, y0, z0, j
-        low0, high0 = _span(fractional, window, pbc, j, 0)
-        low1, high1 = _span(fractional, window, pbc, j, 1)
-        low2, high2 = _span(fractional, window, pbc, j, 2)
+        low0, high0 = _span(fractional, window, pbc, j, ZERO)
+        low1, high1 = _span(fractional, window, pbc, j, ONE)
+        low2, high2 = _span(fractional, window, pbc, j, TWO)
         for n0 in range(0 if half else low0, high0 + 1):
             for n1 in range(0 if half and n0 == 0 else low1, high1 + 1):
                 sx = x0 + n0 * cell[0, 0] + n1 * cell[1, 0]
@@ -333,7 +336,7 @@ def neighbourhood(
     shape[3] = cells[1]
     _place(real[12:head].reshape(n, 3), cell, pbc, real[:6].reshape(3, 2), half, placed)
     _layout(placed, m, reach, cells[0], box, shape)
-    _sort(placed, 0, n, box, shape, first_atom, place, 0, points)
+    _sort(placed, ZERO, n, box, shape, first_atom, place, ZERO, points)
     _sort(placed, n, m, box, shape, first_image, place, n + PAD, points)
     groups = integer[at : at + 3 * n].reshape(n, 3)
     groups = groups[: _group(first_atom, shape, groups)]

@@ -3,27 +3,31 @@
 Frames are the nodes of a graph.  Two are neighbours if they are near each other on the
 landscape and the way from one to the other (`alignment.align`) is short.  What an edge
 costs is the highest enthalpy along that way, looked at in small steps, so that no
-barrier between two frames is jumped.  The path with the lowest maximum is found by growing
-from the start over the cheapest edge, as Prim's algorithm does; an edge is measured only
-when nothing cheaper is left, which is exact because it costs at least what its ends do.
+barrier between two frames is jumped.  That is dear, so edges are measured only where a path
+of lowest maximum may run.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from ase import Atoms
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
-from scipy.spatial import cKDTree
+from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
 
 from ..errors import StageError
 from ..frames import Frames
 from .alignment import Alignment, align, comparable
-from .fingerprint import fingerprints
+from .shells import most_similar, pair_shells
 from .surface import Surface
+
+ANGSTROM_PER_UNLIKENESS = 1.0
+"""Guess of the distance of two frames from the difference of their pair distances."""
+
+TINY = 1e-12
+"""Cost of a way without enthalpy or length; a sparse matrix takes zero for no edge."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +86,27 @@ class Graph:
     enthalpies : ndarray, shape (n,), float64, eV
     neighbours : list of ndarray
         Indices of the candidates of each frame.
+    shells : ndarray, shape (n, n_bins)
+        See `shells.pair_shells`.
     surface : Surface
     reach : Reach
+    ceiling : float, eV
+        What lies higher is not looked at.
     ways : dict
-        (i, j) with i < j to a Way, or None if the two are too far apart.
+        (i, j) with i < j to a Way, or None; what was measured so far.
     """
 
     images: list[Atoms]
     enthalpies: np.ndarray
     neighbours: list[np.ndarray]
+    shells: np.ndarray
     surface: Surface
     reach: Reach
+    ceiling: float = np.inf
     ways: dict[tuple[int, int], Way | None] = field(default_factory=dict)
 
     def way(self, i: int, j: int) -> Way | None:
-        """Measured edge between two frames, or None if they are too far apart."""
+        """Measured edge between two frames; None if it is too long, or above the ceiling."""
         key = (min(i, j), max(i, j))
         if key not in self.ways:
             self.ways[key] = self._measured(*key)
@@ -108,13 +118,24 @@ class Graph:
         if found is None:
             return None
         n = max(1, int(np.ceil(found.distance / self.reach.step)))
-        between = [found.at(start, k / n) for k in range(1, n)]
-        inner = self.surface.enthalpies(between)
-        ends = self.enthalpies[[i, j]]
-        return Way(found, np.concatenate([ends[:1], inner, ends[1:]]))
+        values = np.empty(n + 1)
+        values[[0, n]] = self.enthalpies[[i, j]]
+        # From the middle outwards: there a way over a wall is given up soonest.
+        for k in sorted(range(1, n), key=lambda k: abs(2 * k - n)):
+            values[k] = self.surface.enthalpy(found.at(start, k / n))
+            if values[k] > self.ceiling:
+                return None
+        return Way(found, values)
 
 
-def make_graph(frames: Frames, xy: np.ndarray, surface: Surface, reach: Reach) -> Graph:
+def make_graph(
+    frames: Frames,
+    xy: np.ndarray,
+    surface: Surface,
+    reach: Reach,
+    ceiling: float = np.inf,
+    enthalpies: np.ndarray | None = None,
+) -> Graph:
     """Graph of frames on the landscape, nothing measured yet but the frames.
 
     Parameters
@@ -125,6 +146,11 @@ def make_graph(frames: Frames, xy: np.ndarray, surface: Surface, reach: Reach) -
         sS and Q6 of the frames.
     surface : Surface
     reach : Reach
+    ceiling : float, eV
+        An enthalpy that the path need not exceed, for example the highest along any path
+        that is known; higher frames and ways are left out, which saves most of the work.
+    enthalpies : ndarray, shape (n,), float64, eV, optional
+        Of the frames, if they are known.
 
     Raises
     ------
@@ -139,85 +165,137 @@ def make_graph(frames: Frames, xy: np.ndarray, surface: Surface, reach: Reach) -
             f"({images[0].get_chemical_formula()}) have not the same atoms, or not both are "
             "periodic in all directions: there is no path between them"
         )
-    scaled = xy / np.array([reach.sS, reach.Q6])
-    prints = fingerprints(images)
-    inside = cKDTree(scaled).query_ball_point(scaled, 1.0)
-    found: list[set[int]] = [set() for _ in images]
-    for i, close in enumerate(inside):
-        others = np.array([j for j in close if j != i], dtype=np.int64)
-        unlike = np.linalg.norm(prints[others] - prints[i], axis=1)
-        for j in others[np.argsort(unlike, kind="stable")[: reach.candidates]].tolist():
+    if enthalpies is None:
+        enthalpies = surface.of_frames(frames)
+    shells = pair_shells(frames)
+    neighbours = _neighbours(shells, xy, enthalpies <= ceiling, reach)
+    return Graph(images, enthalpies, neighbours, shells, surface, reach, ceiling)
+
+
+def _neighbours(
+    shells: np.ndarray, xy: np.ndarray, allowed: np.ndarray, reach: Reach
+) -> list[np.ndarray]:
+    """Candidates of each allowed frame, as indices; none of the others."""
+    rows = np.flatnonzero(allowed)
+    places = xy[rows] / np.array([reach.sS, reach.Q6])
+    found: list[set[int]] = [set() for _ in range(len(shells))]
+    similar = most_similar(shells[rows], places, reach.candidates)
+    for i, others in zip(rows.tolist(), similar, strict=True):
+        for j in rows[others[others >= 0]].tolist():
             found[i].add(j)
             found[j].add(i)
-    neighbours = [np.array(sorted(close), dtype=np.int64) for close in found]
-    return Graph(images, surface.of_frames(frames), neighbours, surface, reach)
-
-
-def lowest_maximum(graph: Graph, start: int, end: int) -> float | None:
-    """Lowest possible maximum of the enthalpy between two frames, eV, or None without path.
-
-    Every edge below that maximum that can be reached from `start` is measured afterwards.
-    """
-    settled = {start}
-    highest = float(graph.enthalpies[start])
-    # Entries: cost or a lower bound of it, whether it is measured, from, to.
-    queue = _edges_of(graph, start)
-    heapq.heapify(queue)
-    while queue and (end not in settled or queue[0][0] <= highest):
-        cost, measured, i, j = heapq.heappop(queue)
-        if not measured:
-            way = graph.way(i, j)
-            if way is not None:
-                heapq.heappush(queue, (way.highest, True, i, j))
-        elif j not in settled:
-            settled.add(j)
-            highest = max(highest, cost)
-            for edge in _edges_of(graph, j):
-                heapq.heappush(queue, edge)
-    return highest if end in settled else None
-
-
-def _edges_of(graph: Graph, i: int) -> list[tuple[float, bool, int, int]]:
-    bounds = np.maximum(graph.enthalpies[i], graph.enthalpies[graph.neighbours[i]])
-    return [
-        (bound, False, i, j)
-        for bound, j in zip(bounds.tolist(), graph.neighbours[i].tolist(), strict=True)
-    ]
+    return [np.array(sorted(close), dtype=np.int64) for close in found]
 
 
 def minimax_path(graph: Graph, start: int, end: int) -> list[int]:
     """Frames from `start` to `end` along a path of lowest maximum.
 
-    Of all such paths the one with the smallest integral of the enthalpy above its lowest
-    value, over the distance.
+    An edge that is not measured yet costs at least what the higher of its ends does.  With
+    these lower bounds the level is raised until both ends are joined below it; the edges of
+    the most promising path below the level are measured, and so on, until all edges of such
+    a path are (lazy search, Dellin & Srinivasa, ICAPS 2016).  Its maximum is then the
+    lowest possible one.  Promising is a small integral of the enthalpy over the distance,
+    which is guessed from the pair distances where it is not known.
 
     Raises
     ------
     StageError
-        No chain of neighbours joins the two.
+        No chain of neighbours joins the two below the ceiling.
     """
-    highest = lowest_maximum(graph, start, end)
-    if highest is None:
-        raise StageError(
-            "no chain of neighbouring frames joins the two ends: generate more frames between "
-            "them, or allow longer ways (Reach)"
+    edges = _Edges.of(graph)
+    level = -np.inf
+    while True:
+        level = max(level, edges.level_between(start, end))
+        if not np.isfinite(level):
+            raise StageError(
+                "no chain of neighbouring frames joins the two ends: generate more frames "
+                "between them, allow longer ways (Reach), or raise the ceiling"
+            )
+        path = edges.best_below(level, start, end)
+        unknown = [pair for pair in pairwise(path) if not edges.measure(graph, *pair)]
+        if not unknown:
+            return path
+
+
+@dataclass
+class _Edges:
+    """All edges of a graph in arrays, with bounds that become values as they are measured.
+
+    heights (eV) are the highest enthalpies or lower bounds; costs are integrals of the
+    enthalpy above the lowest frame over the distance, or guesses.
+    """
+
+    n: int
+    index: dict[tuple[int, int], int]
+    pairs: np.ndarray
+    heights: np.ndarray
+    costs: np.ndarray
+    measured: np.ndarray
+    lowest: float
+
+    @classmethod
+    def of(cls, graph: Graph) -> _Edges:
+        pairs = np.array(
+            [(i, j) for i, close in enumerate(graph.neighbours) for j in close.tolist() if i < j],
+            dtype=np.int64,
+        ).reshape(-1, 2)
+        ends = graph.enthalpies[pairs]
+        lowest = float(graph.enthalpies.min())
+        unlike = np.linalg.norm(graph.shells[pairs[:, 0]] - graph.shells[pairs[:, 1]], axis=1)
+        return cls(
+            len(graph.images),
+            {(i, j): k for k, (i, j) in enumerate(pairs.tolist())},
+            pairs,
+            ends.max(axis=1),
+            ANGSTROM_PER_UNLIKENESS * unlike * (ends.mean(axis=1) - lowest) + TINY,
+            np.zeros(len(pairs), dtype=bool),
+            lowest,
         )
-    lowest = float(graph.enthalpies.min())
-    open_ways = {
-        pair: way
-        for pair, way in graph.ways.items()
-        if way is not None and way.highest <= highest + 1e-9
-    }
-    pairs = np.array(list(open_ways)).reshape(-1, 2)
-    # Nothing costs nothing: a sparse matrix takes zero for no edge.
-    costs = [
-        max(1e-12, way.alignment.distance * (float(way.enthalpies.mean()) - lowest))
-        for way in open_ways.values()
-    ]
-    n = len(graph.images)
-    matrix = csr_array((costs, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    _, before = dijkstra(matrix, directed=False, indices=start, return_predecessors=True)
+
+    def _matrix(self, values: np.ndarray, chosen: np.ndarray) -> csr_array:
+        rows, columns = self.pairs[chosen].T
+        return csr_array((values[chosen], (rows, columns)), shape=(self.n, self.n))
+
+    def level_between(self, start: int, end: int) -> float:
+        """Lowest height at which two frames are joined, eV; infinite if at none."""
+        chosen = np.isfinite(self.heights)
+        # The path in a minimum spanning tree has the lowest maximum; ranks are positive.
+        _, ranks = np.unique(self.heights, return_inverse=True)
+        tree = minimum_spanning_tree(self._matrix(ranks + 1.0, chosen))
+        _, before = dijkstra(tree, directed=False, indices=start, return_predecessors=True)
+        path = _walk_back(before, start, end)
+        if path is None:
+            return np.inf
+        return max(self.heights[self.index[min(p), max(p)]] for p in pairwise(path))
+
+    def best_below(self, level: float, start: int, end: int) -> list[int]:
+        """Path of smallest cost over edges that are not higher than `level`."""
+        matrix = self._matrix(self.costs, self.heights <= level)
+        _, before = dijkstra(matrix, directed=False, indices=start, return_predecessors=True)
+        path = _walk_back(before, start, end)
+        assert path is not None, "the level joins both ends"
+        return path
+
+    def measure(self, graph: Graph, i: int, j: int) -> bool:
+        """Measure an edge unless it was, and tell whether it was."""
+        k = self.index[min(i, j), max(i, j)]
+        if self.measured[k]:
+            return True
+        self.measured[k] = True
+        way = graph.way(i, j)
+        if way is None:
+            self.heights[k] = np.inf
+        else:
+            self.heights[k] = way.highest
+            excess = max(0.0, float(way.enthalpies.mean()) - self.lowest)
+            self.costs[k] = way.alignment.distance * excess + TINY
+        return False
+
+
+def _walk_back(before: np.ndarray, start: int, end: int) -> list[int] | None:
     path = [end]
     while path[-1] != start:
         path.append(int(before[path[-1]]))
+        if path[-1] < 0:
+            return None
     return path[::-1]

@@ -141,7 +141,8 @@ def _usable(points: pd.DataFrame) -> tuple[np.ndarray, dict[str, int]]:
         note = points["note"].iloc[0] if "note" in points and len(points) else ""
         raise StageError(
             f"select: none of {len(points)} frames has sS and Q6"
-            f"{f' (first: {note})' if note else ''}; the grid needs fully periodic frames"
+            f"{f' (first: {note})' if note else ''}; the grid needs "
+            "frames that are periodic in all directions, or landscape.density (--density)"
         )
     rows = np.flatnonzero(there)
     ids = points["frame_id"].iloc[rows].reset_index(drop=True)
