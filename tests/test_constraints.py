@@ -13,6 +13,7 @@ from polymorphkd.generate.constraints import (
     Checker,
     EnergyGate,
     cell_shapes,
+    lowest_energy,
     reference_extents,
 )
 from polymorphkd.preflight import preflight
@@ -127,9 +128,10 @@ def test_the_gate_refuses_by_force_and_by_energy():
     shaken = AL.copy()
     shaken.rattle(0.3, seed=1)
     frames = from_atoms([AL, stretched, shaken])
-    by_energy = EnergyGate(Gate(max_energy=0.05), frames)
+    limit = Gate(max_energy=0.05)
+    by_energy = EnergyGate(limit, lowest_energy(limit, frames))
     assert [by_energy.reason(frames, i) for i in range(3)] == ["", "energy", "energy"]
-    by_force = EnergyGate(Gate(max_force=0.5), frames)
+    by_force = EnergyGate(Gate(max_force=0.5), 0.0)
     assert [by_force.reason(frames, i) for i in range(3)] == ["", "", "force"]
     with pytest.raises(ValueError, match="max_force, max_energy"):
         Gate()
@@ -190,6 +192,5 @@ def test_seeds_that_break_the_constraints_have_no_descendants():
 
 def test_a_gate_lets_nothing_pass_that_is_no_number():
     frames = from_atoms([AL])
-    gate = EnergyGate(Gate(max_force=1.0, max_energy=1.0), frames)
-    gate.lowest = float("nan")
+    gate = EnergyGate(Gate(max_force=1.0, max_energy=1.0), float("nan"))
     assert gate.reason(frames, 0) == "energy"
