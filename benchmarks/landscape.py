@@ -163,8 +163,9 @@ def lammps_entropy(atoms: Atoms) -> Call:
 def published(atoms: Atoms) -> Call:
     """The original program's way: a Python loop over pairs, ASE's NeighborList, scipy's Y_6m.
 
-    As there, each pair gets its nearest image by an inverse of the cell made anew, one
-    Gaussian at a time is added on 100 bins, and q6 is averaged over the atoms.
+    As there, the cell stays ASE's object, each pair gets its nearest image by an inverse made
+    anew, one normalised Gaussian at a time is added on 100 bins, the orders of Y_6m are taken
+    one by one, and q6 is averaged over the atoms.
     """
     from ase.neighborlist import NeighborList
     from scipy.integrate import simpson
@@ -172,21 +173,21 @@ def published(atoms: Atoms) -> Call:
 
     n, width, sigma = len(atoms), 0.08, 0.0125
     centres = (np.arange(100) + 0.5) * width
-    orders = np.arange(-6, 7)[:, None]
 
     def entropy() -> float:
-        x, cell = atoms.get_positions(), atoms.cell.array
+        x, cell = atoms.get_positions(), atoms.get_cell()
         found = []
         for i in range(n):
             for j in range(i + 1, n):
                 vector = x[j] - x[i]
-                vector = vector - np.rint(vector @ np.linalg.inv(cell)) @ cell
-                found.append(np.linalg.norm(vector))
+                vector = vector - np.round(vector @ np.linalg.inv(cell)) @ cell
+                distance = np.linalg.norm(vector)
+                if distance < RMAX:
+                    found.append(distance)
         sums = np.zeros(100)
-        for d in found:
-            if d < RMAX:
-                sums += np.exp(-(((centres - d) / sigma) ** 2) / 2)
-        g = sums / (sigma * math.sqrt(2 * math.pi)) / (4 * math.pi * centres**2 * width * n)
+        for d in np.array(found):
+            sums += np.exp(-0.5 * ((centres - d) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+        g = sums / (4 * math.pi * centres**2 * width * n)
         integral = simpson((g * np.log(g + 1e-10) - g + 1) * centres**2, x=centres)
         return -2 * math.pi * n / atoms.get_volume() * integral
 
@@ -199,7 +200,7 @@ def published(atoms: Atoms) -> Call:
             vectors = atoms.positions[j] + shifts @ atoms.cell.array - atoms.positions[i]
             theta = np.arccos(vectors[:, 2] / np.linalg.norm(vectors, axis=1))
             phi = np.arctan2(vectors[:, 1], vectors[:, 0])
-            q = sph_harm_y(6, orders, theta, phi).mean(axis=1)
+            q = np.array([sph_harm_y(6, m, theta, phi) for m in range(-6, 7)]).mean(axis=1)
             values.append(math.sqrt(4 * math.pi / 13 * np.sum(np.abs(q) ** 2)))
         return float(np.mean(values))
 
