@@ -12,6 +12,7 @@ from polymorphkd.generate.archive import ELITES, Archive
 from polymorphkd.generate.constraints import Checker
 from polymorphkd.generate.filling import filling, write_filling
 from polymorphkd.generate.individuals import Structures, extents
+from polymorphkd.generate.known import Known
 from polymorphkd.landscape import points
 from polymorphkd.landscape.grid import Box, cells, coordinates, inside
 from polymorphkd.readers import read_frames
@@ -296,3 +297,16 @@ def test_results_of_the_seeds_alone_decide(tmp_path):
     two, _ = context(images[::-1], strategy="fill")
     first, second = whole(one, targets.iloc[0])[0], whole(two, targets.iloc[0])[0]
     assert first.frame_ids() == second.frame_ids()
+
+
+def test_a_million_ids_are_remembered_exactly_in_little_memory():
+    numbers = np.random.default_rng(5).integers(2**64, size=300_000, dtype=np.uint64)
+    numbers[::7] = numbers[0]
+    known, oracle = Known([int(numbers[0])]), {int(numbers[0])}
+    for number in numbers.tolist():
+        assert known.add(number) == (number not in oracle)
+        oracle.add(number)
+    assert len(known) == len(oracle)
+    assert known._sorted.nbytes < 8 * len(oracle)
+    assert all(number in known for number in (int(numbers[0]), int(numbers[-1])))
+    assert 0 not in known

@@ -17,6 +17,7 @@ from ..landscape.mapping import kernel_output, settings_digest
 from ..settings import Generate, Landscape
 from .constraints import REASONS, Checker, EnergyGate, lowest_energy, reference_extents
 from .individuals import Founder, Member, founders, side_by_side
+from .known import Known
 from .mutations import Genes, mutate, random_genes
 
 OVERLAPPING = "no sS"
@@ -127,7 +128,7 @@ class Breeder:
         self.founders = self.checker.fit(seeds)
         gate = settings.constraints.gate
         self.gate = EnergyGate(gate, context.lowest_energy) if gate else None
-        self._known = {as_number(member.frame_id) for member in seeds}
+        self._known = Known(as_number(member.frame_id) for member in seeds)
 
     def genes(self, parents: Sequence[Member]) -> Genes:
         """Random genes for children of `parents`; see :func:`mutations.random_genes`."""

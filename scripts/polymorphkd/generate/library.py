@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..progress import Counter
 from ..provenance import atomic_path
 from ..readers import stream
 from .breeder import Context
+from .known import Known
 from .strategies import run_task
 
 LINEAGE: dict[str, Any] = {
@@ -165,17 +167,12 @@ def merge_library(
             "settings_digest": seed_points["settings_digest"].to_numpy(),
         }
     )
-    known: set[int] = set()
+    known = Known()
     rows: list[pd.DataFrame] = []
     with Writer(output) as write:
-        for frames in (founders, *_in_order(shards)):
-            new = []
+        for frames in chain([founders], _in_order(shards)):
             names = frames.frame_ids()
-            for i, name in enumerate(names):
-                number = as_number(name)
-                if number not in known:
-                    known.add(number)
-                    new.append(i)
+            new = [i for i, name in enumerate(names) if known.add(as_number(name))]
             kept = frames.take(new)
             write(kept)
             rows.append(kept.meta[list(PLACES)].assign(frame_id=[names[i] for i in new]))
