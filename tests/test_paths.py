@@ -1,5 +1,7 @@
 """Paths: the metric, the lowest maximum with walls between frames, the elastic band."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -12,18 +14,20 @@ from polymorphkd.lammps import Potential
 from polymorphkd.paths import (
     BandSettings,
     Reach,
+    Refinement,
     Surface,
     align,
     follow,
     make_graph,
     measure,
     minimax_path,
+    refine,
     relax_band,
     trace,
 )
 from polymorphkd.paths.band import StateCalculator, Undeformed
 from polymorphkd.seeds.carbon import carbon, pathway
-from polymorphkd.settings import Landscape
+from polymorphkd.settings import Constraints, Landscape
 
 TERSOFF = Potential("tersoff", "SiC.tersoff", ("C",))
 
@@ -241,3 +245,39 @@ def test_generalised_forces_are_derivatives_under_pressure():
             ends.append(particle.get_potential_energy())
         slope = (ends[0] - ends[1]) / 2e-5
         assert slope == pytest.approx(-np.sum(forces * direction), rel=1e-4)
+
+
+def test_a_path_that_is_known_joins_frames_that_are_no_candidates():
+    xs = np.linspace(-0.4, 0.4, 9)
+    xy = np.stack([xs, 0 * xs], axis=1)
+    frames = from_atoms([cell(x, 0) for x in xs])
+    near = Reach(sS=0.01, Q6=0.01, distance=0.6, step=0.05)
+    surface = Surface(Pass(0.1))
+    with pytest.raises(StageError, match="no chain"):
+        minimax_path(make_graph(frames, xy, surface, near), 0, 8)
+    graph = make_graph(frames, xy, surface, near, chain=np.arange(9))
+    assert minimax_path(graph, 0, 8) == list(range(9))
+
+
+def test_refinement_lowers_the_straight_way_and_sees_no_gap():
+    """From ABC graphite to diamond, straight: squeezed and buckled at the same time."""
+    surface, landscape = Surface(TERSOFF.calculator()), Landscape(cutoff=1.85)
+    ends = pathway("ABC-diamond", 2)
+    straight = measure(ends, surface, landscape, 0.05)
+    settings = Refinement(rounds=3, mutants=150, reach=Reach(distance=0.5, step=0.05))
+    constraints = Constraints(volume_window=(0.5, 1.8), angle_window=(30, 150))
+    barriers = [straight.barrier]
+    better = refine(
+        straight, surface, landscape, settings, constraints, 1,
+        lambda number, profile: barriers.append(profile.barrier),
+    )  # fmt: skip
+    assert len(barriers) == 4
+    assert all(after <= before + 1e-6 for before, after in pairwise(barriers))
+    assert better.barrier < 0.97 * straight.barrier
+    # Points in between, which the search did not look at, hide no more than their distance lets.
+    fine = measure(better.images, surface, landscape, 0.01)
+    assert fine.barrier < better.barrier + 0.1
+    for k in (0, -1):
+        assert align(better.images[k], ends[k]).distance == pytest.approx(0, abs=1e-3)
+    again = refine(straight, surface, landscape, settings, constraints, 1)
+    assert again.barrier == pytest.approx(better.barrier, abs=1e-9)

@@ -3,6 +3,7 @@
 from .alignment import Alignment, align, comparable, follow
 from .band import Band, BandSettings, relax_band
 from .profile import Profile, measure, trace
+from .refine import Refinement, refine
 from .search import Graph, Reach, make_graph, minimax_path
 from .surface import Surface
 
@@ -13,6 +14,7 @@ __all__ = [
     "Graph",
     "Profile",
     "Reach",
+    "Refinement",
     "Surface",
     "align",
     "comparable",
@@ -20,6 +22,7 @@ __all__ = [
     "make_graph",
     "measure",
     "minimax_path",
+    "refine",
     "relax_band",
     "trace",
 ]

@@ -9,6 +9,7 @@ of lowest maximum may run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -135,6 +136,7 @@ def make_graph(
     reach: Reach,
     ceiling: float = np.inf,
     enthalpies: np.ndarray | None = None,
+    chain: Sequence[int] | np.ndarray = (),
 ) -> Graph:
     """Graph of frames on the landscape, nothing measured yet but the frames.
 
@@ -151,6 +153,8 @@ def make_graph(
         that is known; higher frames and ways are left out, which saves most of the work.
     enthalpies : ndarray, shape (n,), float64, eV, optional
         Of the frames, if they are known.
+    chain : sequence of int
+        Frames that are candidates of the next one whatever lies nearer: a path that is known.
 
     Raises
     ------
@@ -169,6 +173,9 @@ def make_graph(
         enthalpies = surface.of_frames(frames)
     shells = pair_shells(frames)
     neighbours = _neighbours(shells, xy, enthalpies <= ceiling, reach)
+    for i, j in pairwise(np.asarray(chain, dtype=np.int64).tolist()):
+        neighbours[i] = np.union1d(neighbours[i], j)
+        neighbours[j] = np.union1d(neighbours[j], i)
     return Graph(images, enthalpies, neighbours, shells, surface, reach, ceiling)
 
 
