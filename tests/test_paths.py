@@ -26,6 +26,7 @@ from polymorphkd.paths import (
     trace,
 )
 from polymorphkd.paths.band import StateCalculator, Undeformed
+from polymorphkd.paths.shells import pair_shells
 from polymorphkd.seeds.carbon import carbon, pathway
 from polymorphkd.settings import Constraints, Landscape
 
@@ -281,3 +282,29 @@ def test_refinement_lowers_the_straight_way_and_sees_no_gap():
         assert align(better.images[k], ends[k]).distance == pytest.approx(0, abs=1e-3)
     again = refine(straight, surface, landscape, settings, constraints, 1)
     assert again.barrier == pytest.approx(better.barrier, abs=1e-9)
+
+
+def test_a_path_that_shears_on_and_on_is_traced():
+    """Frames come with their shortest lattice vectors; along the path those get ever longer."""
+    inside = np.random.default_rng(7).random((4, 3))
+    frames = []
+    for shear in 0.2 * np.arange(14):
+        lattice = np.array([[3.0, 0, 0], [3.0 * shear, 3.2, 0], [0, 0, 3.4]])
+        atoms = Atoms("HeNeArKr", scaled_positions=inside, cell=lattice, pbc=True)
+        lattice[1, 0] -= 3.0 * np.rint(shear)
+        atoms.set_cell(lattice)
+        atoms.wrap()
+        frames.append(atoms)
+    xy = np.stack([np.arange(14.0), np.zeros(14)], axis=1)
+    reach = Reach(sS=1.5, Q6=1, distance=1.0, candidates=2, step=0.5)
+    graph = make_graph(from_atoms(frames), xy, Surface(Pass(1.0)), reach)
+    images = trace(graph, list(range(14)))
+    for k, (before, after) in enumerate(pairwise(images)):
+        assert follow(before, after).distance == pytest.approx(
+            graph.way(k, k + 1).alignment.distance, rel=0.02
+        )
+    # Thirteen steps of 0.6 Å in 3.2 Å.
+    assert images[-1].cell.lengths()[1] == pytest.approx(np.hypot(7.8, 3.2), rel=1e-6)
+    back = trace(graph, list(range(13, -1, -1)))
+    first, last = pair_shells(from_atoms([frames[0], back[-1]]))
+    assert last == pytest.approx(first, abs=1e-9)

@@ -44,11 +44,15 @@ class Alignment:
         ``cell @ expm(strain)``.
     shift : ndarray, shape (n_atoms, 3), float64
         Changes of the fractional coordinates, in the order of the first structure.
+    choice : ndarray, shape (3, 3), int64
+        Lattice vectors of the second structure that those of the first become, as
+        coefficients of its own: ``choice @ cell``.
     """
 
     distance: float
     strain: np.ndarray
     shift: np.ndarray
+    choice: np.ndarray
 
     def at(self, start: Atoms, share: float) -> Atoms:
         """Structure at `share` of the way; 1 is the second one, in axes of the first."""
@@ -234,7 +238,9 @@ def align(a: Atoms, b: Atoms, limit: float = np.inf) -> Alignment | None:
         squared, shift = _best_shift(scaled, moved, different, metric, room)
         if squared < room - 1e-12 or (found is None and squared <= room):
             best = squared + (factor * strain) ** 2
-            found = Alignment(np.sqrt(best), _strain_of(tensor), shift)
+            found = Alignment(
+                np.sqrt(best), _strain_of(tensor), shift, np.rint(choice).astype(np.int64)
+            )
     return found
 
 
@@ -255,7 +261,7 @@ def follow(a: Atoms, b: Atoms) -> Alignment:
     metric = (cell @ cell.T + other_cell @ other_cell.T) / 2
     squared = float(np.einsum("ni,ij,nj->", shift, metric, shift))
     squared += (cell_factor(a, b) * float(np.linalg.norm(strain))) ** 2
-    return Alignment(np.sqrt(squared), strain, shift)
+    return Alignment(np.sqrt(squared), strain, shift, np.eye(3, dtype=np.int64))
 
 
 def _strain_of(tensor: np.ndarray) -> np.ndarray:

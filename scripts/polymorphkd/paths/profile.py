@@ -69,12 +69,22 @@ def trace(graph: Graph, path: Sequence[int]) -> list[Atoms]:
         Two frames in succession are no neighbours.
     """
     images = [graph.images[path[0]]]
+    # Lattice vectors of the traced image as coefficients of those of the frame.  They are
+    # carried along: a path that shears on and on leaves the choices that `align` looks at.
+    vectors = np.eye(3)
     for i, j in pairwise(path):
-        # The distance does not depend on axes and order, up to rounding.
-        found = align(images[-1], graph.images[j], graph.reach.distance * (1 + 1e-6))
-        if found is None:
+        way = graph.way(i, j)
+        if way is None:
             raise StageError(f"frames {i} and {j} are no neighbours")
+        choice = way.alignment.choice
+        vectors = vectors @ (choice if i < j else np.linalg.inv(choice))
+        follower = graph.images[j].copy()
+        follower.set_cell(np.rint(vectors) @ follower.cell.array)
+        # The distance does not depend on axes and order, up to rounding.
+        found = align(images[-1], follower, way.alignment.distance * (1 + 1e-6) + 1e-9)
+        assert found is not None, "the same two structures in other axes"
         images.append(found.at(images[-1], 1.0))
+        vectors = found.choice @ np.rint(vectors)
     return images
 
 
