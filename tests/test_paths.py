@@ -307,4 +307,4 @@ def test_a_path_that_shears_on_and_on_is_traced():
     assert images[-1].cell.lengths()[1] == pytest.approx(np.hypot(7.8, 3.2), rel=1e-6)
     back = trace(graph, list(range(13, -1, -1)))
     first, last = pair_shells(from_atoms([frames[0], back[-1]]))
-    assert last == pytest.approx(first, abs=1e-9)
+    assert last == pytest.approx(first, abs=1e-6)
