@@ -27,6 +27,7 @@ rule label_frames:
 rule gather_labels:
     input:
         shards=shards("results/{material}/label/shards/{shard}.parquet", "label"),
+        frames=source("standard"),
     output:
         labelled="results/{material}/label/labelled.extxyz",
         records="results/{material}/label/records.parquet",
@@ -42,7 +43,7 @@ rule gather_labels:
         runtime=30,
     params:
         settings=section("label"),
-        code=code("label/gather", "frames", "fingerprint", "readers"),
+        code=code("label/gather", "label/gates", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: gathering labels"
     script:

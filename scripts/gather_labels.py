@@ -9,7 +9,8 @@ from polymorphkd.settings import Label
 
 with job(snakemake.log[0], "label"):
     shards = [read_frames(path) for path in snakemake.input.shards]
-    accepted, records = gather(shards, Label.model_validate(snakemake.params.settings))
+    settings = Label.model_validate(snakemake.params.settings)
+    accepted, records = gather(shards, settings, read_frames(snakemake.input.frames))
     counts = records["status"].value_counts()
     logger.info("%s", ", ".join(f"{count} {status}" for status, count in counts.items()))
     with atomic_path(snakemake.output.records) as path:

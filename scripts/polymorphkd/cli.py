@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError, PolymorphKDError
+from .label_cli import add_import_labels
 from .options import (
     LANDSCAPE,
     add_landscape_options,
@@ -407,6 +408,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_select(commands)
     _add_coverage(commands)
     _add_plot(commands)
+    add_import_labels(commands)
 
     schema = commands.add_parser("schema", help="write the JSON schema and the tables of keys")
     schema.add_argument("--check", action="store_true", help="only tell whether they are current")

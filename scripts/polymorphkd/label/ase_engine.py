@@ -14,7 +14,7 @@ from ..calculators import consistent_energy, make_calculator
 from ..errors import EngineError
 from ..provenance import digest, version_of
 from ..settings import AseEngine
-from .result import Result
+from .result import Result, crashed
 
 
 class AseCalculatorEngine:
@@ -50,9 +50,8 @@ class AseCalculatorEngine:
                 stress=atoms.get_stress(voigt=True),
                 seconds=time.monotonic() - started,
             )
-        except (CalculatorError, ArithmeticError, ValueError, RuntimeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            return Result(status="crashed", reason=reason, seconds=time.monotonic() - started)
+        except Exception as error:  # noqa: BLE001  (whatever one frame does, the next goes on)
+            return crashed(error, started)
 
     @classmethod
     def problem(cls, settings: AseEngine, elements: Sequence[str]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,12 +72,3 @@ def make_engine(settings: Label) -> Engine:
     if problem:
         raise EngineError(f"label.engine: {settings.engine}: {problem}")
     return factory(section)
-
-
-def as_record(result: Result) -> dict[str, Any]:
-    """A result as JSON-ready values."""
-    record = asdict(result)
-    for key in ("forces", "stress"):
-        if record[key] is not None:
-            record[key] = np.asarray(record[key]).tolist()
-    return record

@@ -13,7 +13,7 @@ from ase import Atoms
 
 from ..provenance import digest, version_of
 from ..settings import Gpaw
-from .result import Result
+from .result import Result, crashed
 
 
 def mesh(cell: np.ndarray, pbc: np.ndarray, kspacing: float) -> tuple[int, int, int]:
@@ -85,8 +85,7 @@ class GpawEngine:
             reason = f"not converged in {self.settings.max_scf_steps} SCF steps"
             return Result("unconverged", reason, time.monotonic() - started)
         except Exception as error:  # noqa: BLE001  (whatever one frame does, the next goes on)
-            reason = f"{type(error).__name__}: {error}"
-            return Result("crashed", reason, time.monotonic() - started)
+            return crashed(error, started)
         return Result("ok", "", time.monotonic() - started, energy, forces, stress, steps)
 
     @classmethod

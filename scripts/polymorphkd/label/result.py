@@ -1,10 +1,19 @@
-"""What an engine returns for one frame."""
+"""What an engine returns for one frame, and which outcomes a rerun must not repeat."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+
+OUTCOMES = ("ok", "unconverged", "crashed", "timeout", "truncated", "missing")
+"""Statuses of a frame; beside them there is ``rejected:<gate>``."""
+
+INFRASTRUCTURE = ("timeout", "truncated", "missing")
+"""Outcomes that say nothing about the frame: the next run may well succeed."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +23,8 @@ class Result:
     Parameters
     ----------
     status : str
-        ``ok``, ``unconverged`` (the SCF cycle did not converge) or ``crashed``.
+        ``ok``, ``unconverged`` (the SCF cycle did not converge), ``crashed``, ``timeout``,
+        ``truncated`` (the output ends too early) or ``rejected:<gate>``.
     reason : str
         Empty for ``ok``, else one line from the engine.
     seconds : float
@@ -26,6 +36,13 @@ class Result:
     stress : ndarray, shape (6,), optional, eV/Å^3
         ASE sign and Voigt order.
     scf_steps : int, optional
+    infrastructure : bool, optional
+        Whether machines failed and not the frame, so that a rerun tries again.  By default
+        the status decides, and a crash is the frame's own.
+    energy_zero : float, optional
+        Total energy extrapolated to no smearing, eV.
+    entropy : float, optional
+        Electronic entropy times temperature, eV per cell, not negative.
     """
 
     status: str
@@ -35,3 +52,46 @@ class Result:
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
     scf_steps: int | None = None
+    infrastructure: bool | None = None
+    energy_zero: float | None = None
+    entropy: float | None = None
+
+    @property
+    def retry(self) -> bool:
+        """Whether a rerun tries this frame again."""
+        if self.infrastructure is not None:
+            return self.infrastructure
+        return self.status in INFRASTRUCTURE
+
+
+def crashed(error: BaseException, started: float) -> Result:
+    """Result for an engine that raised `error`; `started` is of :func:`time.monotonic`.
+
+    Memory and files that gave out are no fault of the frame.
+    """
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    machine = isinstance(error, MemoryError | OSError)
+    return Result("crashed", reason, time.monotonic() - started, infrastructure=machine)
+
+
+def as_record(result: Result) -> dict[str, Any]:
+    """A result as JSON-ready values, without what is not finite beside the labels."""
+    record = asdict(result) | {"infrastructure": result.retry}
+    for key in ("forces", "stress"):
+        if record[key] is not None:
+            record[key] = np.asarray(record[key]).tolist()
+    for key in ("energy_zero", "entropy"):
+        if record[key] is not None and not np.isfinite(record[key]):
+            record[key] = None
+    return record
+
+
+def is_final(record: Mapping[str, Any]) -> bool:
+    """Whether a rerun must keep a stored record.
+
+    Records of versions that did not yet tell whose fault a crash was are tried again.
+    """
+    retry = record.get("infrastructure")
+    if retry is None:
+        return record.get("status") in ("ok", "unconverged")
+    return "status" in record and not retry

@@ -13,12 +13,16 @@ import pandas as pd
 
 from ..frames import Frames
 from ..progress import Counter, logger
-from .engines import Engine, as_record
+from .engines import Engine
+from .result import as_record
 from .store import Store
 
 RECORD_COLUMNS = (
     "status", "reason", "seconds", "scf_steps", "engine", "settings_hash", "host",
+    "energy_zero", "entropy",
 )  # fmt: skip
+NUMBERS = ("seconds", "scf_steps", "energy_zero", "entropy")
+"""Columns of the records that hold numbers, NaN where there is none."""
 
 
 def deal(frames: Frames, shard: int, n_shards: int) -> Frames:
@@ -41,8 +45,8 @@ def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Fra
     -------
     Frames
         Same frames; NaN labels where a calculation failed; metadata columns status,
-        reason, seconds (wall time of the calculation), scf_steps, engine, settings_hash
-        and host.
+        reason, seconds (wall time of the calculation), scf_steps, engine, settings_hash,
+        host, energy_zero and entropy (eV).
     """
     store = Store(store_folder, engine.settings_hash)
     names = frames.frame_ids()
@@ -93,7 +97,8 @@ def _labelled(frames: Frames, records: list[dict[str, Any]]) -> Frames:
             stress[i] = record["stress"]
             forces[frames.atoms_of(i)] = record["forces"]
     columns = {name: [record.get(name) for record in records] for name in RECORD_COLUMNS}
-    columns["scf_steps"] = [math.nan if n is None else float(n) for n in columns["scf_steps"]]
+    for name in NUMBERS:
+        columns[name] = [math.nan if n is None else float(n) for n in columns[name]]
     outcome = pd.DataFrame(columns, index=range(len(frames)))
     result = frames.without_labels()
     result.energy, result.forces, result.stress = energy, forces, stress

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..provenance import read_json, write_json
-
-FINAL = ("ok", "unconverged")
-"""Statuses that a rerun keeps; anything else is computed again."""
+from .result import is_final
 
 
 class Store:
@@ -37,13 +35,15 @@ class Store:
     def get(self, frame_id: str) -> dict[str, Any] | None:
         """Record of a frame whose result is final, else None.
 
-        A file that does not hold a whole record counts as absent.
+        Final is what a rerun would only repeat: labels, and frames that failed by
+        themselves.  What failed by its machine is computed again, and a file that does not
+        hold a whole record counts as absent.
         """
         try:
             record = read_json(self.path(frame_id))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return None
-        return record if record.get("status") in FINAL else None
+        return record if isinstance(record, dict) and is_final(record) else None
 
     def put(self, frame_id: str, record: dict[str, Any]) -> None:
         """Store the record of one frame atomically."""

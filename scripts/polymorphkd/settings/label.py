@@ -50,6 +50,19 @@ class Gates(Section):
 
     max_force: float = Field(15.0, gt=0, description="Largest force on an atom, eV/Å")
     max_pressure: float = Field(80.0, gt=0, description="Largest absolute pressure, GPa")
+    min_distance: float = Field(0.5, ge=0, le=3, description="Shortest interatomic distance, Å")
+    energy_window: float | None = Field(
+        20.0,
+        gt=0,
+        description="Largest distance of the energy from the median of the frames with the same "
+        "composition, eV/atom; null for none",
+    )
+    max_entropy: float | None = Field(
+        0.02,
+        gt=0,
+        description="Largest electronic entropy (T*S of the smearing) where it is known, eV/atom; "
+        "null for none",
+    )
 
 
 class Label(Section):

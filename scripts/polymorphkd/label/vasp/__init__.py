@@ -1,0 +1,1 @@
+"""VASP: inputs, runs under custodian, and outputs judged frame by frame."""
