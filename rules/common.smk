@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from polymorphkd import provenance
 from polymorphkd.config import load_settings, material_names
 from polymorphkd.errors import PolymorphKDError
+from polymorphkd.settings import deal_pools
 
 MATERIAL_FOLDER = "config/materials"
 STUDENTS = ["dnn", "dnn-kd"]
@@ -184,6 +185,58 @@ def engine_settings(wildcards):
     """The engine's name and its own settings: all that decides a label."""
     values = section("label")(wildcards)
     return {"engine": values["engine"], values["engine"]: values[values["engine"]]}
+
+
+def label_settings(wildcards):
+    """Settings of the labels without what only says where and in how many jobs they are made."""
+    values = section("label")(wildcards)
+    return {k: v for k, v in values.items() if k not in ("n_shards", "pools")}
+
+
+def pool_name(wildcards):
+    """Pool of the shard that a wildcard names."""
+    label = settings(wildcards).label
+    return deal_pools(label.pools, label.n_shards)[int(wildcards.shard)]
+
+
+def pool_value(key, per_attempt=False):
+    """Resource function: a value of the shard's pool, times the attempt where asked."""
+
+    def get(wildcards, attempt):
+        value = getattr(settings(wildcards).label.pools[pool_name(wildcards)], key)
+        return value * attempt if per_attempt else value
+
+    return get
+
+
+def pool_partition(wildcards, attempt):
+    """Partition of the shard's pool, else what the profile says for every rule."""
+    chosen = settings(wildcards).label.pools[pool_name(wildcards)].partition
+    default = (workflow.resource_settings.default_resources or {}).get("slurm_partition")
+    if chosen or default is None:
+        return chosen
+    known = {"attempt": attempt, "threads": 1, "input": [], "rulename": "label_frames"}
+    return default.evaluate(wildcards, async_run=workflow.async_run, **known).value
+
+
+def pool_mpi(wildcards):
+    """Tells the Slurm plugin that the job starts its own processes; None for one process."""
+    return "mpi" if settings(wildcards).label.pools[pool_name(wildcards)].tasks > 1 else None
+
+
+def pool_tasks(wildcards):
+    """Processes of a job that starts its own; None for one process."""
+    tasks = settings(wildcards).label.pools[pool_name(wildcards)].tasks
+    return tasks if tasks > 1 else None
+
+
+def pool_settings(wildcards, resources):
+    """Pool of a shard as plain data.  That it asks for `resources` keeps it from being a reason
+    to run again: a pool changes no label.
+    """
+    name = pool_name(wildcards)
+    values = settings(wildcards).label.pools[name].model_dump(mode="json")
+    return {"name": name, "settings": values, "runtime": resources.get("runtime")}
 
 
 def relabelled_frames(wildcards):

@@ -57,7 +57,7 @@ rule write_card:
         elements=section("elements"),
         student=section("student"),
         deploy=section("deploy"),
-        label=section("label"),
+        label=label_settings,
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,
         code=code("deploy", "template"),
     message:

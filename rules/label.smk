@@ -9,12 +9,19 @@ rule label_frames:
         "results/{material}/benchmarks/label_frames/{shard}.tsv"
     conda:
         "../envs/label.yaml"
-    threads: 1
+    threads: lambda wildcards: settings(wildcards).label.pools[pool_name(wildcards)].cores
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        slurm_partition=pool_partition,
+        mpi=pool_mpi,
+        tasks=pool_tasks,
+        tasks_per_gpu=0,
+        cpus_per_task=pool_value("cpus_per_task"),
+        gpu=pool_value("gpus"),
+        mem_mb=pool_value("memory", per_attempt=True),
+        runtime=pool_value("runtime", per_attempt=True),
     params:
         settings=engine_settings,
+        pool=pool_settings,
         n_shards=lambda wildcards: settings(wildcards).label.n_shards,
         store="results/{material}/label/store",
         algorithm=algorithm("label"),
@@ -42,7 +49,7 @@ rule gather_labels:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=section("label"),
+        settings=label_settings,
         code=code("label/gather", "label/gates", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: gathering labels"

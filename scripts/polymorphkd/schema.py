@@ -51,9 +51,16 @@ def _section(spec: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     return None
 
 
+def _values(branch: dict[str, Any]) -> dict[str, Any]:
+    """What the entries of a list or the values of a mapping are."""
+    named = [branch.get("additionalProperties"), *branch.get("patternProperties", {}).values()]
+    found = (spec for spec in (branch.get("items"), *named) if isinstance(spec, dict))
+    return next(found, {})
+
+
 def _entry(spec: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any] | None:
-    """Definition of the entries of a property, where it is a list of sections."""
-    found = (_section(branch.get("items", {}), definitions) for branch in _branches(spec))
+    """Definition of the entries of a property, where it is a list or mapping of sections."""
+    found = (_section(_values(branch), definitions) for branch in _branches(spec))
     return next((section for section in found if section is not None), None)
 
 
@@ -114,7 +121,8 @@ def _tables(
         entry = _entry(spec, definitions)
         if entry is not None:
             rows.append(_row(name, spec, default))
-            where = f"{path}.{name}[]".lstrip(".")
+            each = "[]" if spec.get("type") != "object" else ".<name>"
+            where = f"{path}.{name}{each}".lstrip(".")
             inner.append((where, f"Each entry of `{name}`", entry, MISSING))
             continue
         child = _section(spec, definitions)

@@ -16,6 +16,7 @@ from ..progress import Counter, logger
 from .engines import Engine
 from .result import as_record
 from .store import Store
+from .walltime import Walltime
 
 RECORD_COLUMNS = (
     "status", "reason", "seconds", "scf_steps", "engine", "settings_hash", "host",
@@ -31,7 +32,9 @@ def deal(frames: Frames, shard: int, n_shards: int) -> Frames:
     return ordered.take(np.arange(shard, len(ordered), n_shards))
 
 
-def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Frames:
+def label_shard(
+    frames: Frames, engine: Engine, store_folder: str | Path, walltime: Walltime | None = None
+) -> Frames:
     """Labels of `frames`, taken from the store or computed and stored one by one.
 
     Parameters
@@ -40,6 +43,8 @@ def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Fra
     engine : Engine
     store_folder : path
         Root of the :class:`Store`.
+    walltime : Walltime, optional
+        Limit of the job; without one there is none.
 
     Returns
     -------
@@ -47,16 +52,25 @@ def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Fra
         Same frames; NaN labels where a calculation failed; metadata columns status,
         reason, seconds (wall time of the calculation), scf_steps, engine, settings_hash,
         host, energy_zero and entropy (eV).
+
+    Raises
+    ------
+    StageError
+        The next frame would not finish before the job's limit; all others are stored.
     """
+    walltime = walltime or Walltime()
     store = Store(store_folder, engine.settings_hash)
     names = frames.frame_ids()
     records = {name: store.get(name) for name in names}
     waiting = [i for i, name in enumerate(names) if records[name] is None]
     if len(waiting) < len(names):
         logger.info("%d of %d labels are in the store", len(names) - len(waiting), len(names))
+    for record in records.values():
+        walltime.note(record["seconds"] if record else 0.0)
     counter = Counter(len(waiting), "labels")
     tally: Tally[str] = Tally()
     for i in waiting:
+        walltime.check(len(names) - len(waiting) + counter.done, len(names))
         result = engine.calculate(frames.atoms(i))
         record = _checked(as_record(result), len(frames.numbers[frames.atoms_of(i)]))
         record |= {
@@ -66,6 +80,7 @@ def label_shard(frames: Frames, engine: Engine, store_folder: str | Path) -> Fra
         }
         store.put(names[i], record)
         records[names[i]] = record
+        walltime.note(result.seconds)
         tally[record["status"]] += 1
         if record["status"] != "ok":
             logger.warning("frame %s: %s: %s", names[i], record["status"], record["reason"])

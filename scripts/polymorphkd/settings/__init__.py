@@ -13,6 +13,7 @@ from .base import Section, check_elements
 from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label
 from .landscape import Landscape
+from .pools import Pool, deal_pools
 from .seeds import Inputs, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
@@ -35,6 +36,7 @@ __all__ = [
     "Label",
     "Landscape",
     "Mace",
+    "Pool",
     "Properties",
     "Relabel",
     "Round",
@@ -47,6 +49,7 @@ __all__ = [
     "Student",
     "Teacher",
     "check_coarse_to_fine",
+    "deal_pools",
 ]
 
 

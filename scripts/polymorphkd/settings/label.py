@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Count, Fraction, ImportPath, Section
+from .pools import Pool, PoolName, check_pools
 
 
 class Gpaw(Section):
@@ -73,6 +74,14 @@ class Label(Section):
     ase: AseEngine = Field(AseEngine(), description="Settings of the engine ase")
     gates: Gates = Field(Gates(), description="Acceptance gates")
     n_shards: Count = Field(8, description="Jobs that the frames are dealt to")
+    pools: dict[PoolName, Pool] = Field(
+        {"cpu": Pool()}, min_length=1, description="Pools that the jobs are dealt to, by name"
+    )
     max_failed_fraction: Fraction = Field(
         0.1, description="Share of failed frames above which the gather stops"
     )
+
+    @model_validator(mode="after")
+    def _a_shard_for_every_pool(self) -> Label:
+        check_pools(self.pools, self.n_shards)
+        return self
