@@ -55,12 +55,12 @@ RELAXED = {"fmax": 2e-3, "steps": 500}
 """Of the ends, eV/Å and most steps."""
 
 STYLES: dict[str, dict[str, Any]] = {
-    "straight line": {"color": "#666666", "ls": ":"},
+    "straight line": {"color": "#666666", "ls": ":", "lw": 1},
     "edges": {"color": "#56B4E9", "ls": "-", "lw": 1},
     "fill": {"color": "#E69F00", "ls": "-", "lw": 1},
     "refined": {"color": "#D55E00", "ls": "-"},
     "NEB": {"color": "#0072B2", "ls": "-"},
-    "NEB from refined": {"color": "#000000", "ls": "--"},
+    "NEB from refined": {"color": "#000000", "ls": "--", "lw": 1},
 }
 
 
@@ -212,7 +212,7 @@ def draw(
         for (name, methods), (left, right) in zip(found.items(), axes, strict=True):
             cells = left.hexbin(
                 place["sS"][shown], place["Q6"][shown], C=energy[shown], reduce_C_function=np.min,
-                gridsize=45, cmap="Greys", linewidths=0, vmax=1.0,
+                gridsize=45, cmap="Greys", linewidths=0.1, vmax=1.2,
             )  # fmt: skip
             figure.colorbar(cells, ax=left, label="lowest energy in a bin (eV/atom)")
             for method, (profile, _) in methods.items():
@@ -228,7 +228,8 @@ def draw(
             landscape_labels(left, short=True)
             left.set_title(titles[name], loc="left")
             right.set(xlabel="share of the way", ylabel="enthalpy (eV/atom)", xlim=(0, 1))
-            right.legend(title="barrier (eV/atom)", fontsize=8)
+            right.legend(title="barrier (eV/atom)", fontsize=8, loc="upper left")
+            right.set_ylim(top=1.3 * right.get_ylim()[1])
         figure.savefig(path, dpi=160)
         plt.close(figure)
 
