@@ -43,7 +43,7 @@ def describe_labels(label: Label, own_file: str | None) -> str:
     if own_file is not None:
         return f"brought from outside ({Path(own_file).name}); see their origin for the method"
     values: Mapping[str, Any] = getattr(label, label.engine).model_dump(mode="json")
-    engine = {"gpaw": "GPAW plane-wave DFT", "ase": "ASE calculator"}[label.engine]
+    engine = {"gpaw": "GPAW plane-wave DFT", "ase": "ASE calculator", "vasp": "VASP"}[label.engine]
     return f"{engine}: " + ", ".join(f"{key} {value}" for key, value in values.items())
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from .base import Section, check_elements
 from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
-from .label import AseEngine, Gates, Gpaw, Label
+from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
 from .seeds import Inputs, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
@@ -46,6 +46,7 @@ __all__ = [
     "Split",
     "Student",
     "Teacher",
+    "Vasp",
     "check_coarse_to_fine",
 ]
 
