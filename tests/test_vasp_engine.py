@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -15,12 +18,13 @@ from ase.calculators.emt import EMT
 from conftest import REPOSITORY
 from custodian.vasp.handlers import VaspErrorHandler
 from polymorphkd.errors import EngineError
-from polymorphkd.frames import from_atoms
+from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.label import ENGINES, gather, label_shard, make_engine
 from polymorphkd.label.vasp import inputs
 from polymorphkd.label.vasp.handlers import SOLVER_TAGS, SolverErrors
 from polymorphkd.label.vasp.outcar import read_outcar
 from polymorphkd.label.vasp.output import judge
+from polymorphkd.readers import read_frames
 from polymorphkd.settings import Label, Vasp
 from pydantic import ValidationError
 from pymatgen.core import SETTINGS
@@ -277,3 +281,64 @@ def test_another_main_version_stops_the_job(label, monkeypatch):
     open_cell = alloy()
     open_cell.pbc = [True, True, False]
     assert make_engine(label()).calculate(open_cell).status == "rejected:pbc"
+
+
+def test_the_workflow_starts_without_the_libraries_of_vasp():
+    code = "import sys, polymorphkd.label; print({'pymatgen', 'custodian'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_killed_job_leaves_no_program_behind(label, potentials, tmp_path):
+    """kill -9 of the labelling process ends the program that it started."""
+    code = (
+        "import sys\n"
+        "from ase.build import bulk\n"
+        "from polymorphkd.label.vasp.engine import VaspEngine\n"
+        "from polymorphkd.settings import Vasp\n"
+        "VaspEngine(Vasp.model_validate_json(sys.argv[1])).calculate(bulk('Al', cubic=True))\n"
+    )
+    log = tmp_path / "log"
+    environment = {
+        **os.environ, "PMG_VASP_PSP_DIR": str(potentials), "VASP_STANDIN": "hang",
+        "VASP_STANDIN_LOG": str(log),
+    }  # fmt: skip
+    section = label().vasp.model_dump_json()
+    process = subprocess.Popen([sys.executable, "-c", code, section], env=environment)
+    deadline = time.monotonic() + 60
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    program = int(log.read_text().split()[1])
+    process.kill()
+    process.wait()
+    while Path(f"/proc/{program}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{program}").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.chain
+def test_the_workflow_labels_with_vasp(project, potentials, aluminium, monkeypatch):
+    """Through Snakemake: a frame that hangs is a row, and the next run labels it."""
+    write_frames(project.folder / "mine.extxyz", aluminium.take([0, 1, 2]))
+    log = project.folder / "starts"
+    monkeypatch.setenv("PMG_VASP_PSP_DIR", str(potentials))
+    monkeypatch.setenv("VASP_STANDIN_LOG", str(log))
+    vasp = {"command": COMMAND, "potentials": {"Al": "Al"}, "frame_time": 2.0}
+    label = {"engine": "vasp", "vasp": vasp, "n_shards": 1, "max_failed_fraction": 0.0}
+    inputs = {"standard": "mine.extxyz", "supplementary": "mine.extxyz"}
+    project.write({"materials": ["Al"]}, {"elements": ["Al"], "inputs": inputs, "label": label})
+    target = "results/Al/label/labelled.extxyz"
+    monkeypatch.setenv("VASP_STANDIN", "hang")
+    failed = project.run(target, check=False)
+    assert failed.returncode
+    assert "3 of 3 frames failed" in failed.stdout
+    assert "timeout: took longer than 2 s" in failed.stdout
+    monkeypatch.setenv("VASP_STANDIN", "")
+    project.run(target, "--forcerun", "label_frames")
+    assert read_frames(project.folder / target).frame_ids() == sorted(
+        aluminium.take([0, 1, 2]).frame_ids()
+    )
+    assert len(log.read_text().splitlines()) == 6
+    records = pd.read_parquet(project.results / "label/records.parquet")
+    assert records["engine"].tolist() == ["vasp 6.4.2"] * 3

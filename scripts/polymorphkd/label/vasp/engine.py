@@ -1,4 +1,8 @@
-"""Labels from VASP: one folder, one static run and one verdict per frame."""
+"""Labels from VASP: one folder, one static run and one verdict per frame.
+
+What brings pymatgen and custodian is imported on use: together they cost seconds, which
+every start of the workflow would pay.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -18,10 +23,10 @@ from ...frames import from_atoms
 from ...provenance import atomic_path, digest
 from ...settings import Vasp
 from ..result import Result
-from .inputs import incar, potential_digests, potential_problem, write_inputs
-from .job import Ending, run_job
 from .output import VaspOutput, judge
-from .xml import read_xml
+
+if TYPE_CHECKING:
+    from .job import Ending
 
 
 class VaspEngine:
@@ -39,6 +44,8 @@ class VaspEngine:
     @cached_property
     def settings_hash(self) -> str:
         """Digest of INCAR, mesh, potentials and main version; not of how it is started."""
+        from .inputs import incar, potential_digests
+
         return digest(
             {
                 "engine": f"vasp {self.settings.version}",
@@ -57,6 +64,10 @@ class VaspEngine:
             The program cannot be started or is of another main version, so that no frame
             would fare better.
         """
+        from .inputs import write_inputs
+        from .job import run_job
+        from .xml import read_xml
+
         started = time.monotonic()
         if not atoms.pbc.all():
             return Result("rejected:pbc", "VASP needs three periodic directions", 0.0)
@@ -110,6 +121,8 @@ class VaspEngine:
                 f"label.vasp.command: {words[0]}: no such program; VASP is licensed and not part "
                 "of the environment, load its module or name the command that starts it"
             )
+        from .inputs import potential_problem
+
         return potential_problem(settings, elements)
 
 
