@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.io import read
 from custodian.vasp.handlers import VaspErrorHandler
 from polymorphkd.errors import EngineError
 from polymorphkd.frames import from_atoms
@@ -50,6 +51,11 @@ def test_a_label_is_that_of_the_program(vasp_label, tmp_path, left_handed):
         files.extractall(tmp_path / "out", filter="data")
     assert {"INCAR", "KPOINTS", "POSCAR", "vasprun.xml", "OUTCAR"} <= names
     assert "POTCAR" not in names
+    (xml,) = (tmp_path / "out").rglob("vasprun.xml")
+    by_ase = read(xml)
+    energy = by_ase.get_potential_energy(force_consistent=True)
+    assert energy == pytest.approx(result.energy, abs=1e-7)
+    np.testing.assert_allclose(by_ase.get_stress(), result.stress, atol=1e-7)
     (outcar,) = (tmp_path / "out").rglob("OUTCAR")
     run = read_outcar(outcar)
     assert judge(run, run.steps[0]) == ("ok", "")
