@@ -30,8 +30,8 @@ from polymorphkd.landscape import auto_cutoff, points
 from polymorphkd.provenance import version_of, write_json
 from polymorphkd.readers import read_frames
 from polymorphkd.seeds.collect import collect
-from polymorphkd.select.rounds import representatives
-from polymorphkd.settings import Settings
+from polymorphkd.select import run_rounds
+from polymorphkd.settings import Choice, Round, Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from landscape import commit, cpu
@@ -74,17 +74,7 @@ def spread(frames: Frames, settings: Settings, cutoff: float, count: int) -> Fra
     """About `count` frames, one per occupied cell of a grid on the landscape."""
     landscape = settings.landscape.model_copy(update={"cutoff": cutoff})
     table = points(frames, landscape)
-    xy = table[["sS", "Q6"]].to_numpy(dtype=float)
-    low, size = xy.min(axis=0), np.ptp(xy, axis=0)
-    scaled = (xy - low) / np.where(size > 0, size, 1.0)
-    best = np.zeros(0, dtype=np.int64)
-    for n in range(1, 60):
-        index = np.minimum((scaled * n).astype(np.int64), n - 1)
-        chosen = representatives(scaled, index, np.full(2, 1 / n))
-        if len(chosen) > count:
-            break
-        best = chosen
-    return frames.take(best)
+    return frames.take(run_rounds(table, [("all", Round(count=count))], Choice()).rows)
 
 
 def library(settings: Settings, seeds: Frames, cutoff: float, folder: Path) -> Frames:

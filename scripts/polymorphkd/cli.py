@@ -123,11 +123,11 @@ def _generate(arguments: argparse.Namespace) -> int:
     landscape = landscape_settings(arguments, points)
     processes = arguments.threads or number_of_threads()
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(settings.strategy, total=settings.n_tasks)
+        task = progress.add_task(settings.strategy, total=None)
         done = generate_files(
             arguments.seeds, arguments.output, settings, landscape, arguments.seed, processes,
             arguments.figure, arguments.force,
-            lambda n, _: progress.update(task, completed=n),
+            lambda n, total: progress.update(task, completed=n, total=total),
         )  # fmt: skip
     tried = sum(done.outcome["mutants"].values())
     reasons = ", ".join(f"{name} {count:,}" for name, count in done.outcome["mutants"].items())

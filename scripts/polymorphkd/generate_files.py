@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from .errors import InputError
 from .frames import Frames, concatenate
 from .generate import Breeder, Context, make_targets, merge_library, merge_outcomes, write_shard
 from .generate.filling import filling, write_filling
+from .generate.strategies import steps_of_task
 from .landscape import auto_cutoff, points, resolve
 from .provenance import write_json
 from .readers import expand_sources, read_frames
@@ -71,7 +73,7 @@ def generate_files(
     force : bool
         Overwrite existing files.
     report : callable
-        Called with the searches that are done, and their number.
+        Called with the steps (batches, generations or whole searches) done, and their number.
 
     Raises
     ------
@@ -144,9 +146,15 @@ def _run(
     n = len(targets)
     outcomes = []
     if n_processes == 1 or n == 1:
+        steps = steps_of_task(context.settings)
+
+        def counted(first: int) -> Callable[[], None]:
+            done = itertools.count(first + 1)
+            return lambda: report(next(done), n * steps)
+
         for k, path in enumerate(paths):
-            outcomes.append(write_shard(context, targets, k, n, path))
-            report(k + 1, n)
+            outcomes.append(write_shard(context, targets, k, n, path, counted(k * steps)))
+            report((k + 1) * steps, n * steps)
         return outcomes
     # Forking a process that has started threads may hang.
     with ProcessPoolExecutor(min(n_processes, n), get_context("spawn")) as pool:

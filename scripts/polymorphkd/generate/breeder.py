@@ -20,6 +20,9 @@ from .individuals import Founder, Member, founders, side_by_side
 from .known import Known
 from .mutations import Genes, mutate, random_genes
 
+BATCH = 64
+"""Mutants made at once: enough to spread the cost of a call, few enough for the cache."""
+
 OVERLAPPING = "no sS"
 """Why an individual without a finite sS is refused."""
 

@@ -16,12 +16,9 @@ from scipy.ndimage import distance_transform_edt
 from ..frames import Frames
 from ..settings import Generate
 from .archive import Archive
-from .breeder import Breeder, Mate
+from .breeder import BATCH, Breeder, Mate
 from .individuals import Member
 from .mutations import GAUSSIAN, WAVE, Genes, possible_genes
-
-BATCH = 64
-"""Mutants made at once: enough to spread the cost of a call, few enough for the cache."""
 
 PER_GAP = 4
 """Mutants of a batch that aim at one gap."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,12 @@ class Writer:
 
 
 def write_shard(
-    context: Context, targets: pd.DataFrame, shard: int, n_shards: int, output: Path
+    context: Context,
+    targets: pd.DataFrame,
+    shard: int,
+    n_shards: int,
+    output: Path,
+    report: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run the tasks of one shard (dealt round-robin) and write what they find.
 
@@ -91,6 +96,8 @@ def write_shard(
     shard, n_shards : int
     output : path
         Parquet, ordered by target, then by birth.
+    report : callable
+        Called after every batch or generation.
 
     Returns
     -------
@@ -107,6 +114,7 @@ def write_shard(
             while True:
                 try:
                     write(next(task))
+                    report()
                 except StopIteration as stop:
                     outcome, ended[str(int(target["target"]))] = stop.value
                     tally.update(outcome)

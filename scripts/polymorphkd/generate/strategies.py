@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -9,7 +10,8 @@ import pandas as pd
 
 from ..frames import Frames
 from ..provenance import rng
-from .breeder import Breeder, Context
+from ..settings import Generate
+from .breeder import BATCH, Breeder, Context
 from .edges import evolve
 from .fill import fill
 from .walks import random_walks, rattle
@@ -20,6 +22,13 @@ STRATEGIES: dict[str, Callable[[Breeder, int], Generator[Frames, None, Any]]] = 
     "random": random_walks,
 }
 """Strategies that are given a number of evaluations; ``edges`` is given a target."""
+
+
+def steps_of_task(settings: Generate) -> int:
+    """Batches (generations of ``edges``) that one task yields at most."""
+    if settings.strategy == "edges":
+        return settings.generations
+    return math.ceil(settings.evaluations / settings.islands / BATCH)
 
 
 def run_task(

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from ..frames import Frames
-from .breeder import Breeder
+from .breeder import BATCH, Breeder
 from .individuals import Member
-
-BATCH = 64
-"""Mutants made at once: enough to spread the cost of a call, few enough for the cache."""
 
 
 def rattle(breeder: Breeder, evaluations: int) -> Generator[Frames, None, None]:
