@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import yaml
 from ase.build import bulk
 from ase.io import write
 from polymorphkd.frames import Frames, from_atoms
+from polymorphkd.settings import Label
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -156,3 +158,32 @@ def mapped(tmp_path, monkeypatch) -> Path:
     points_of(frames, "a.xyz").to_parquet("a.parquet")
     points_of(frames, "a.xyz", seed=1).drop(columns="phase").to_parquet("b.parquet")
     return tmp_path
+
+
+@pytest.fixture
+def potentials(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A folder of potentials for the stand-in of VASP, which pymatgen knows."""
+    from polymorphkd.label.vasp import inputs  # on use: pymatgen is slow to import
+    from pymatgen.core import SETTINGS
+    from vasp_runs import write_potentials
+
+    write_potentials(tmp_path / "potentials")
+    monkeypatch.setitem(SETTINGS, inputs.VARIABLE, str(tmp_path / "potentials"))
+    inputs.potential.cache_clear()
+    yield tmp_path / "potentials"
+    inputs.potential.cache_clear()
+
+
+@pytest.fixture
+def vasp_label(tmp_path, potentials) -> Callable[..., Label]:
+    """Makes settings of labels by the stand-in of VASP."""
+    from vasp_runs import COMMAND
+
+    def make(**changes: object) -> Label:
+        values = {
+            "command": COMMAND, "potentials": {"Al": "Al", "Cu": "Cu"}, "max_corrections": 3,
+            "scratch": str(tmp_path / "runs"), **changes,
+        }  # fmt: skip
+        return Label(engine="vasp", vasp=values, max_failed_fraction=1.0)
+
+    return make

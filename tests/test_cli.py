@@ -112,7 +112,7 @@ def test_schema_check_notices_a_stale_file_and_writing_mends_it(tmp_path):
     for path in (schema.TABLES_FILE, schema.SCHEMA_FILE):
         (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / schema.TABLES_FILE).write_text(
-        f"before\n{schema.START}\nold\n{schema.END}\nafter\n"
+        f"before\n{schema.START}\nstale text\n{schema.END}\nafter\n"
     )
     assert schema.outdated(tmp_path) == [schema.SCHEMA_FILE, schema.TABLES_FILE]
     schema.write_schema(tmp_path)
@@ -120,7 +120,7 @@ def test_schema_check_notices_a_stale_file_and_writing_mends_it(tmp_path):
     text = (tmp_path / schema.TABLES_FILE).read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "stale text" not in text
     (tmp_path / schema.SCHEMA_FILE).write_text("{}")
     assert schema.outdated(tmp_path) == [schema.SCHEMA_FILE]
 

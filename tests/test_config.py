@@ -22,7 +22,7 @@ def test_every_shipped_material_is_valid(path):
     ("values", "parts"),
     [
         ({"label": {"gpaw": {"ecutt": 300}}}, ["label.gpaw.ecutt", "unknown key", "ecut,"]),
-        ({"label": {"engine": "vsap"}}, ["label.engine", "'gpaw' or 'ase'", "vsap"]),
+        ({"label": {"engine": "vsap"}}, ["label.engine", "'gpaw', ", "vsap"]),
         ({"label": {"gpaw": {"ecut": 20}}}, ["label.gpaw.ecut", "greater than or equal to 100"]),
         ({"landscape": {"sigma": "wide"}}, ["landscape.sigma", "number", "wide"]),
         ({"elements": ["Al", "Qq"]}, ["elements", "'Qq' is not a chemical symbol"]),

@@ -134,5 +134,5 @@ def test_an_import_remembers_its_settings(shared_data, labelled, tmp_path, capsy
     write_frames(tmp_path / "own.extxyz", labelled)
     files = (tmp_path / "vasp.extxyz", tmp_path / "own.extxyz")
     assert run(tmp_path, *files, options=["--force"])[0] == 1
-    assert "settings not recorded" in capsys.readouterr().err
+    assert "different settings meet" in capsys.readouterr().err
     assert run(tmp_path, files[0], options=["--force"])[0] == 0

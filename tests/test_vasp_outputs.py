@@ -163,3 +163,14 @@ def test_a_file_cut_anywhere_gives_whole_steps_and_a_truncated_row(
     for row, step in zip(rows[:-1], whole, strict=False):
         assert row.values["energy"] == step.energy
         assert row.frame.labelled
+
+
+@pytest.mark.parametrize("name", ["ok/npt_common.OUTCAR.gz", "ok/vasprun.md.xml.gz"])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.999])
+def test_a_compressed_file_may_be_cut_too(shared_data, tmp_path, name, share):
+    packed = (shared_data / "vasp" / name).read_bytes()
+    cut = tmp_path / name.split("/")[1]
+    cut.write_bytes(packed[: int(share * len(packed))])
+    rows = list(read_external(cut))
+    assert rows[-1].status == "truncated"
+    assert {row.status for row in rows[:-1]} <= {"ok"}

@@ -38,12 +38,20 @@ class CardSources:
     nve: Path
 
 
+RUNNING_ONLY = {
+    *("command", "scratch", "keep", "frame_time", "frozen_time", "max_corrections"),
+}
+"""Keys of an engine that decide where and how long it runs, and no label."""
+
+
 def describe_labels(label: Label, own_file: str | None) -> str:
     """One line about the reference: the engine and what decides its numbers."""
     if own_file is not None:
         return f"brought from outside ({Path(own_file).name}); see their origin for the method"
-    values: Mapping[str, Any] = getattr(label, label.engine).model_dump(mode="json")
-    engine = {"gpaw": "GPAW plane-wave DFT", "ase": "ASE calculator"}[label.engine]
+    values: Mapping[str, Any] = getattr(label, label.engine).model_dump(
+        mode="json", exclude=RUNNING_ONLY
+    )
+    engine = {"gpaw": "GPAW plane-wave DFT", "ase": "ASE calculator", "vasp": "VASP"}[label.engine]
     return f"{engine}: " + ", ".join(f"{key} {value}" for key, value in values.items())
 
 

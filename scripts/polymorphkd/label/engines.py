@@ -13,6 +13,7 @@ from ..settings import Label
 from .ase_engine import AseCalculatorEngine
 from .gpaw_engine import GpawEngine
 from .result import Result
+from .vasp.engine import VaspEngine
 
 __all__ = ["ENGINES", "Engine", "Result", "make_engine"]
 
@@ -52,9 +53,10 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, type[GpawEngine] | type[AseCalculatorEngine]] = {
+ENGINES: dict[str, type[GpawEngine] | type[AseCalculatorEngine] | type[VaspEngine]] = {
     "gpaw": GpawEngine,
     "ase": AseCalculatorEngine,
+    "vasp": VaspEngine,
 }
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from .base import Section, check_elements
 from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
-from .label import AseEngine, Gates, Gpaw, Label
+from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
 from .pools import Pool, deal_pools
 from .seeds import Inputs, SeedMD, Seeds
@@ -48,6 +48,7 @@ __all__ = [
     "Split",
     "Student",
     "Teacher",
+    "Vasp",
     "check_coarse_to_fine",
     "deal_pools",
 ]

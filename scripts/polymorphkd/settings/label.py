@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Count, Fraction, ImportPath, Section
 from .pools import Pool, PoolName, check_pools
@@ -46,6 +46,70 @@ class AseEngine(Section):
     arguments: dict[str, Any] = Field({}, description="Keyword arguments of the calculator")
 
 
+class Vasp(Section):
+    """PAW DFT with VASP: one static run per frame, under custodian."""
+
+    command: str = Field(
+        "vasp_std",
+        min_length=1,
+        description="How the program is started, such as `mpirun -np 16 vasp_std`",
+    )
+    version: Literal["5", "6"] = Field(
+        "6", description="Main version of the program; a run of another one is refused"
+    )
+    functional: Literal["PBE", "PBEsol", "revPBE", "RPBE", "r2SCAN", "SCAN"] = Field(
+        "PBE", description="Functional (tag GGA or METAGGA); others through incar"
+    )
+    potential_set: str = Field(
+        "PBE_54", description="Set of potentials, by its name in pymatgen, below PMG_VASP_PSP_DIR"
+    )
+    potentials: dict[str, str] = Field(
+        {}, description="POTCAR of every element, such as {Al: Al, Ti: Ti_pv}"
+    )
+    encut: float = Field(600.0, ge=150, le=2000, description="Plane-wave cutoff, eV")
+    kspacing: float = Field(
+        0.2513, gt=0.02, le=2, description="Largest k-point spacing, 1/Å (2 pi included)"
+    )
+    ediff: float = Field(1e-6, gt=0, le=1e-3, description="SCF energy convergence, eV per cell")
+    smearing: Literal["gaussian", "fermi-dirac", "methfessel-paxton"] = Field(
+        "gaussian", description="Occupation function"
+    )
+    width: float = Field(0.05, ge=0.001, le=1, description="Smearing width, eV")
+    max_scf_steps: Count = Field(100, description="SCF steps before a frame counts as unconverged")
+    incar: dict[str, bool | int | float | str | list[bool | int | float | str]] = Field(
+        {},
+        description="Further INCAR tags, such as {ISPIN: 2, NCORE: 4}; they win over other keys",
+    )
+    max_corrections: int = Field(
+        4, ge=1, le=20, description="Starts of a frame, if its errors can be mended by the solver"
+    )
+    frame_time: float = Field(
+        21600.0, gt=0, description="Wall time of a frame, all its starts together, s"
+    )
+    frozen_time: float = Field(
+        3600.0, gt=0, description="Time without a word from the program before it is ended, s"
+    )
+    scratch: str = Field(
+        "vasp_runs",
+        min_length=1,
+        description="Folder that holds a folder for each frame while it runs",
+    )
+    keep: Literal["none", "failed", "all"] = Field(
+        "failed", description="Runs whose files stay; those of finished frames as .tar.gz"
+    )
+
+    @field_validator("incar")
+    @classmethod
+    def _only_static_and_neutral(cls, value: dict[str, Any]) -> dict[str, Any]:
+        fixed = {"NSW", "IBRION", "ISIF", "KSPACING", "KGAMMA", "NELECT", "LWAVE", "LCHARG"}
+        value = {name.upper(): one for name, one in value.items()}
+        if wrong := sorted(fixed & set(value)):
+            raise ValueError(
+                f"{wrong[0]} cannot be set: labels are static, neutral and on the mesh of kspacing"
+            )
+        return value
+
+
 class Gates(Section):
     """A label outside a gate is rejected and recorded with the gate's name."""
 
@@ -69,9 +133,12 @@ class Gates(Section):
 class Label(Section):
     """DFT labels of the standard set."""
 
-    engine: Literal["gpaw", "ase"] = Field("gpaw", description="Engine that computes the labels")
+    engine: Literal["gpaw", "ase", "vasp"] = Field(
+        "gpaw", description="Engine that computes the labels"
+    )
     gpaw: Gpaw = Field(Gpaw(), description="Settings of the engine gpaw")
     ase: AseEngine = Field(AseEngine(), description="Settings of the engine ase")
+    vasp: Vasp = Field(Vasp(), description="Settings of the engine vasp")
     gates: Gates = Field(Gates(), description="Acceptance gates")
     n_shards: Count = Field(8, description="Jobs that the frames are dealt to")
     pools: dict[PoolName, Pool] = Field(

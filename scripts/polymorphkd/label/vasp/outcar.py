@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -103,8 +104,8 @@ def read_outcar(path: Path) -> VaspOutput:
     try:
         with open_bytes(path) as stream:
             scan.read(line.decode("utf-8", "replace") for line in stream)
-    except (EOFError, OSError) as error:
-        scan.broken = reason_of(error)
+    except (EOFError, OSError, zlib.error):
+        scan.complete = False  # the compressed file itself is cut
     except ValueError as error:
         unreadable = ("rejected:file", f"not readable as OUTCAR: {reason_of(error)}")
         return VaspOutput(path, complete=scan.complete, problem=unreadable)
@@ -138,7 +139,6 @@ class _Scan:
         self.header = _Header()
         self.steps: list[Step] = []
         self.complete = self.stopped = self.mixed = False
-        self.broken = ""
         self.cell: np.ndarray | None = None
         self.n_scf, self.ionic = 0, ""
         self._start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ POTENTIAL_TAGS = {"PAW_PBE": "PE", "PAW_GGA": "91", "PAW": "CA", "PAW_LDA": "CA"
 
 def read_xml(path: Path) -> VaspOutput:
     """Steps of a vasprun.xml, plain or compressed; what is wrong is part of the answer."""
+    complete = _ends_with_tag(path)
     try:
-        complete = _ends_with_tag(path)
         atoms, valence, count = _atom_info(path)
-    except (ElementTree.ParseError, EOFError, OSError, ValueError) as error:
+    except (ElementTree.ParseError, EOFError, OSError, ValueError, zlib.error) as error:
         status = "truncated" if _starts_with_tag(path) else "rejected:file"
-        return VaspOutput(path, complete=False, problem=(status, reason_of(error)))
+        return VaspOutput(path, complete=complete, problem=(status, reason_of(error)))
     unknown = [symbol for symbol in atoms if symbol not in atomic_numbers]
     if unknown:
         reason = f"{unknown[0]!r} is not a valid element"
@@ -65,16 +66,19 @@ def _starts_with_tag(path: Path) -> bool:
     try:
         with open_bytes(path) as stream:
             return b"<modeling>" in stream.read(500)
-    except (EOFError, OSError):
+    except (EOFError, OSError, zlib.error):
         return False
 
 
 def _ends_with_tag(path: Path) -> bool:
     """Whether the closing tag is there; a tolerant parser does not miss it."""
     tail = b""
-    with open_bytes(path) as stream:
-        while block := stream.read(1 << 20):
-            tail = (tail + block)[-200:]
+    try:
+        with open_bytes(path) as stream:
+            while block := stream.read(1 << 20):
+                tail = (tail + block)[-200:]
+    except (EOFError, OSError, zlib.error):
+        return False  # the compressed file itself is cut
     return CLOSING in tail
 
 
