@@ -46,8 +46,15 @@ def slurm(tmp_path_factory):
         del os.environ["SLURM_CONF"]
 
 
+def heed_ctrl_c() -> None:
+    """For ``preexec_fn``: shells let background processes ignore Ctrl-C, tests among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class SlurmProject(Project):
     """A project whose standard set is a few Al cells, and whose jobs go to Slurm."""
+
+    process: subprocess.Popen | None = None
 
     def prepare(self, n_frames: int, **label) -> None:
         cells = [bulk("Al", "fcc", 3.95 + 0.01 * i, cubic=True) for i in range(n_frames)]
@@ -69,10 +76,11 @@ class SlurmProject(Project):
 
     def start(self) -> subprocess.Popen:
         output = (self.folder / "snakemake.out").open("w")
-        return subprocess.Popen(
+        self.process = subprocess.Popen(
             self.command(TARGET), env=self.environment(), start_new_session=True,
-            stdout=output, stderr=subprocess.STDOUT,
+            preexec_fn=heed_ctrl_c, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        return self.process
 
     @property
     def stored(self) -> int:
@@ -98,8 +106,11 @@ class SlurmProject(Project):
 
 
 @pytest.fixture
-def cluster(slurm, tmp_path) -> SlurmProject:
-    return SlurmProject(tmp_path)
+def cluster(slurm, tmp_path):
+    project = SlurmProject(tmp_path)
+    yield project
+    if project.process is not None:
+        project.process.kill()
 
 
 def engine(project: Project, name: str = "RecordingEMT", **arguments) -> dict:
@@ -177,7 +188,12 @@ def test_a_lost_daemon_and_a_lost_node_cost_no_finished_label(cluster, slurm):
     time.sleep(3)
     finished = cluster.stored
     assert 4 <= finished < 16
-    subprocess.run([*change, "state=resume"], check=True)
+    # Refused where the node came back by itself, as ReturnToService lets it.
+    subprocess.run([*change, "state=resume"], check=False)
+    # Slurm queues the jobs of a lost node again and holds them for two minutes.
+    for line in queue():
+        number = line.split()[0]
+        subprocess.run(["scontrol", "update", f"jobid={number}", "starttime=now"], check=True)
     assert process.wait(timeout=240) == 0, (cluster.folder / "snakemake.out").read_text()
     cluster.check_all_labelled(16)
     # A frame in work when its job ended is computed again: one per job at most.
