@@ -37,6 +37,8 @@ def load_all():
 
 SETTINGS = load_all()
 MATERIALS = list(SETTINGS)
+# Written out once: thousands of jobs ask for them.
+PLAIN = {name: one.model_dump(mode="json") for name, one in SETTINGS.items()}
 
 
 wildcard_constraints:
@@ -57,7 +59,7 @@ def section(*names):
     """Param function: one top-level section as plain data, or a mapping of several."""
 
     def get(wildcards):
-        values = settings(wildcards).model_dump(mode="json")
+        values = PLAIN[wildcards.material]
         return values[names[0]] if len(names) == 1 else {name: values[name] for name in names}
 
     return get
@@ -235,7 +237,7 @@ def pool_settings(wildcards, resources):
     to run again: a pool changes no label.
     """
     name = pool_name(wildcards)
-    values = settings(wildcards).label.pools[name].model_dump(mode="json")
+    values = section("label")(wildcards)["pools"][name]
     return {"name": name, "settings": values, "runtime": resources.get("runtime")}
 
 
