@@ -226,12 +226,6 @@ def pool_mpi(wildcards):
     return "mpi" if settings(wildcards).label.pools[pool_name(wildcards)].tasks > 1 else None
 
 
-def pool_tasks(wildcards):
-    """Processes of a job that starts its own; None for one process."""
-    tasks = settings(wildcards).label.pools[pool_name(wildcards)].tasks
-    return tasks if tasks > 1 else None
-
-
 def pool_settings(wildcards, resources):
     """Pool of a shard as plain data.  That it asks for `resources` keeps it from being a reason
     to run again: a pool changes no label.

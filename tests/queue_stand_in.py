@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(os.environ["QUEUE_FOLDER"])
@@ -41,8 +42,9 @@ def ended(number: str) -> str:
 
 def delete(numbers: list[str]) -> None:
     for number in numbers:
-        os.killpg(int((FOLDER / f"{number}.pid").read_text()), signal.SIGKILL)
         (FOLDER / f"{number}.exit").write_text("271")
+        with suppress(ProcessLookupError):
+            os.killpg(int((FOLDER / f"{number}.pid").read_text()), signal.SIGKILL)
 
 
 def qsub(argv: list[str]) -> None:

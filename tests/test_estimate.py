@@ -52,29 +52,31 @@ def row(found, stage: str):
 
 
 def test_times_follow_the_sizes_and_keep_the_mean():
-    n_atoms = np.array([2, 4, 8])
-    times = Times(n_atoms, 0.5 * n_atoms.astype(float) ** 2)
-    assert times.exponent() == pytest.approx(2.0)
-    np.testing.assert_allclose(times.predict(np.array([2, 16])), [2.0, 128.0])
-    uneven = Times(n_atoms, np.array([1.0, 9.0, 10.0]))
-    assert uneven.predict(n_atoms).sum() == pytest.approx(20.0)
-    falling = Times(np.array([2, 8]), np.array([10.0, 1.0]))
-    assert falling.exponent() == 0.0
+    n_atoms = np.array([2, 4, 8] * 4)
+    times = Times(n_atoms, 0.5 * n_atoms.astype(float) ** 1.5)
+    assert times.exponent() == pytest.approx(1.5)
+    np.testing.assert_allclose(times.predict(np.array([4, 16])), [4.0, 32.0])
+    uneven = Times(n_atoms, np.array([1.0, 9.0, 10.0] * 4))
+    assert uneven.predict(n_atoms).sum() == pytest.approx(80.0)
+    assert Times(n_atoms, 1.0 / n_atoms).exponent() == 0.0
+    two = Times(np.array([2, 8]), np.array([10.0, 1.0]))  # the first one started the engine
+    assert two.exponent() == 2.0
+    assert two.predict(np.array([2, 8])).sum() == pytest.approx(11.0)
 
 
 def test_recorded_labels_give_core_hours_of_what_is_left(run_folder, aluminium):
     store = store_of(run_folder)
-    for name, n in list(zip(aluminium.frame_ids(), aluminium.n_atoms, strict=True))[:6]:
+    for name, n in list(zip(aluminium.frame_ids(), aluminium.n_atoms, strict=True))[:10]:
         store.put(name, {"status": "ok", "reason": "", "seconds": 30.0 * float(n)})
     pools = {"cpu": {"tasks": 4}, "gpu": {"cpus_per_task": 2, "runtime": 1}}
     values = {**SMALL, "label": {"engine": "ase", "n_shards": 2, "pools": pools}}
     found = estimate(validate({"material": "Al", **values}, "test"), run_folder / "results/Al")
     label = row(found, "label")
     seconds = 30.0 * aluminium.n_atoms.sum()
-    assert label.core_hours == pytest.approx(seconds / 2 * (0.5 * 4 + 0.5 * 2) / 3600)
+    assert label.core_hours == pytest.approx(seconds / 6 * (0.5 * 4 + 0.5 * 2) / 3600)
     assert label.what == f"12 frames, {aluminium.n_atoms.sum()} atoms"
     text = "\n".join(found.remarks)
-    assert "n_atoms^1.0; 6 of 12" in text
+    assert "n_atoms^1.0; 10 of 12" in text
     assert "raise label.n_shards or label.pools.gpu.runtime" in text
     assert "label.pools.cpu.runtime" not in text
     assert row(found, "teacher").core_hours is None

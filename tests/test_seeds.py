@@ -1,5 +1,7 @@
 """Seeds: prototypes, MD, the user's files and what is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -124,7 +126,7 @@ def flat():
 @pytest.mark.parametrize("large", [False, True], ids=["small set", "large set"])
 def test_bad_frames_are_named_with_file_and_index(tmp_path, monkeypatch, atoms, message, large):
     if large:  # large sets are looked through by compiled code first
-        monkeypatch.setattr("polymorphkd.seeds.collect.LARGE_SET", 1)
+        monkeypatch.setattr(sys.modules[check_frames.__module__], "LARGE_SET", 1)
     path = tmp_path / "mine.traj"
     write(path, [bulk("Al", "fcc", 4.05), atoms])
     values = {"material": "Al", "elements": ["Al"], "inputs": {"seeds": [str(path)]}}

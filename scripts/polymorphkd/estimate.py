@@ -25,6 +25,10 @@ FRAME_BYTES = (250.0, 100.0)
 ASSUMED_EXPONENT = 2.0
 """Time of a label grows with this power of the number of atoms where sizes do not tell."""
 
+FIT_LABELS = 10
+"""Fewer measured labels than this say nothing of how the time grows: the first one of a process
+also starts the engine."""
+
 ATTEMPTS = 3
 """First attempt and the retries of the profiles; attempt n has n times the run time."""
 
@@ -55,7 +59,7 @@ class Times:
 
     def exponent(self) -> float:
         """Power of the number of atoms with which the time grows, between 0 and 3."""
-        if len(set(self.n_atoms.tolist())) < 2:
+        if len(self.seconds) < FIT_LABELS or len(set(self.n_atoms.tolist())) < 2:
             return ASSUMED_EXPONENT
         slope = np.polyfit(np.log(self.n_atoms), np.log(np.maximum(self.seconds, 1e-3)), 1)[0]
         return float(np.clip(slope, 0.0, 3.0))
@@ -159,10 +163,11 @@ def _label_row(
     waiting = float(seconds.sum() * (1 - done / len(frames)))
     hours, notes = _pools(settings, seconds, waiting)
     remarks.extend(notes)
+    known = "" if len(times.seconds) >= FIT_LABELS else " (assumed)"
     sizes = f"{times.n_atoms.min()} to {times.n_atoms.max()} atoms"
     remarks.append(
         f"label: {seconds.mean():.1f} s per label on this kind of core, time growing as "
-        f"n_atoms^{times.exponent():.1f}; {done:,} of {len(frames):,} labels are there"
+        f"n_atoms^{times.exponent():.1f}{known}; {done:,} of {len(frames):,} labels are there"
     )
     return Row("label", what, hours, size, f"{len(times.seconds):,} labels of {sizes}")
 
