@@ -158,9 +158,8 @@ def test_out_of_memory_and_out_of_time_are_tried_again_with_more(cluster, slurm)
     }
     greedy = engine(cluster, "GreedyEMT", memory=1100, hold=8)
     cluster.prepare(4, engine="ase", ase=greedy, n_shards=2, pools=pools)
-    done = cluster.run(TARGET)
+    cluster.run(TARGET)
     cluster.check_all_labelled(4)
-    assert "TIMEOUT" in done.stdout
     assert len(cluster.calculations()) == 4
     ended = jobs(slurm, cluster.folder)
     small = [job for job in ended if job["TimeLimit"] in ("10", "20")]
