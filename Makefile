@@ -10,7 +10,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help env demo test test-fast lint format doctor unlock slurm-profile clean
+.PHONY: help env demo test test-fast test-slurm lint format doctor unlock slurm-profile clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,10 @@ test: $(STAMP) ## the whole test suite, a miniature chain included
 
 test-fast: $(STAMP) ## tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow and not chain"
+
+test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as root)
+	@command -v slurmctld munged >/dev/null || { apt-get update && apt-get install -y slurm-wlm munge; }
+	$(BIN)/python -m pytest tests/slurm -m slurm
 
 lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

@@ -37,6 +37,8 @@ def load_all():
 
 SETTINGS = load_all()
 MATERIALS = list(SETTINGS)
+# Written out once: thousands of jobs ask for them.
+PLAIN = {name: one.model_dump(mode="json") for name, one in SETTINGS.items()}
 
 
 wildcard_constraints:
@@ -57,7 +59,7 @@ def section(*names):
     """Param function: one top-level section as plain data, or a mapping of several."""
 
     def get(wildcards):
-        values = settings(wildcards).model_dump(mode="json")
+        values = PLAIN[wildcards.material]
         return values[names[0]] if len(names) == 1 else {name: values[name] for name in names}
 
     return get
@@ -224,18 +226,12 @@ def pool_mpi(wildcards):
     return "mpi" if settings(wildcards).label.pools[pool_name(wildcards)].tasks > 1 else None
 
 
-def pool_tasks(wildcards):
-    """Processes of a job that starts its own; None for one process."""
-    tasks = settings(wildcards).label.pools[pool_name(wildcards)].tasks
-    return tasks if tasks > 1 else None
-
-
 def pool_settings(wildcards, resources):
     """Pool of a shard as plain data.  That it asks for `resources` keeps it from being a reason
     to run again: a pool changes no label.
     """
     name = pool_name(wildcards)
-    values = settings(wildcards).label.pools[name].model_dump(mode="json")
+    values = section("label")(wildcards)["pools"][name]
     return {"name": name, "settings": values, "runtime": resources.get("runtime")}
 
 

@@ -13,7 +13,7 @@ rule label_frames:
     resources:
         slurm_partition=pool_partition,
         mpi=pool_mpi,
-        tasks=pool_tasks,
+        tasks=pool_value("tasks"),
         tasks_per_gpu=0,
         cpus_per_task=pool_value("cpus_per_task"),
         gpu=pool_value("gpus"),

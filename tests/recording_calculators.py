@@ -26,3 +26,27 @@ class RecordingEMT(EMT):
         time.sleep(self.seconds)
         with self.log.open("a") as stream:
             stream.write(f"{os.getpid()} {atoms.positions.sum():.8f}\n")
+
+
+class GreedyEMT(RecordingEMT):
+    """RecordingEMT that wants more than its job has, as the variable GREED says.
+
+    ``memory``: every frame holds `memory` MB for `hold` seconds.  ``time``: the first frame
+    of all never ends.
+    """
+
+    def __init__(self, log: str, seconds: float = 0.0, memory: int = 0, hold: float = 0.0) -> None:
+        super().__init__(log, seconds)
+        self.memory, self.hold = memory, hold
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        greed = os.environ.get("GREED")
+        if greed == "memory":
+            ballast = b"x" * (self.memory * 2**20)
+            time.sleep(self.hold)
+            del ballast
+        stuck = self.log.with_suffix(".stuck")
+        if greed == "time" and not stuck.exists():
+            stuck.touch()
+            time.sleep(3600)
+        super().calculate(atoms, properties, system_changes)

@@ -133,15 +133,15 @@ def sections_in(annotation: object) -> list[type[Section]]:
 
 
 def keys(model: type[Section], prefix: str = "") -> list[str]:
-    """Every key below `model`; a list of sections is a key, and so are those of its entries."""
+    """Every key below `model`; a list or mapping of sections is a key, as are their keys."""
     result = []
     for name, field in model.model_fields.items():
         inner = sections_in(field.annotation)
-        listed = get_origin(field.annotation) is list
-        if listed or not inner:
+        each = {list: "[].", dict: ".<name>."}.get(get_origin(field.annotation))
+        if each or not inner:
             result.append(f"{prefix}{name}")
         for section in inner:
-            result += keys(section, f"{prefix}{name}{'[].' if listed else '.'}")
+            result += keys(section, f"{prefix}{name}{each or '.'}")
     return result
 
 

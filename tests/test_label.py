@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -257,3 +258,18 @@ def test_an_unconverged_frame_is_recorded(tmp_path, aluminium):
     assert records["status"].tolist() == ["unconverged"]
     assert records["reason"].tolist() == ["not converged in 2 SCF steps"]
     assert len(labelled) == 0
+
+
+def test_two_jobs_on_one_shard_share_the_work(aluminium, tmp_path):
+    """As where Snakemake was killed, its jobs go on, and the next Snakemake starts the same."""
+    many = concatenate([aluminium, _scaled(aluminium, 1.01), _scaled(aluminium, 0.99)])
+    settings = recording(tmp_path / "log", seconds=0.2)
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [
+            pool.submit(label_shard, many, make_engine(settings), tmp_path / "store")
+            for _ in range(2)
+        ]
+        first, second = (job.result() for job in jobs)
+    np.testing.assert_array_equal(first.energy, second.energy)
+    assert (first.meta["status"] == "ok").all()
+    assert _lines(tmp_path / "log") < 1.5 * len(many)

@@ -1,5 +1,7 @@
 """Seeds: prototypes, MD, the user's files and what is refused."""
 
+import sys
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -8,7 +10,9 @@ from polymorphkd.config import validate
 from polymorphkd.errors import InputError, StageError
 from polymorphkd.frames import from_atoms
 from polymorphkd.landscape import points
+from polymorphkd.readers import read_frames
 from polymorphkd.seeds import collect
+from polymorphkd.seeds.collect import check_frames
 from polymorphkd.seeds.prototypes import prototype, repeated
 from polymorphkd.settings import Landscape
 
@@ -114,17 +118,23 @@ def flat():
     [
         (overlapping(), r"frame 1: two atoms are 0.100 Å apart"),
         (bulk("Cu", "fcc", 3.6), r"frame 1: element Cu is not among .* \(Al\)"),
+        (bulk("Al", "fcc", 1.2), r"frame 1: volume 0.432 Å\^3 for 1 atoms"),
         (flat(), r"frame 1: periodic, but a cell vector is missing"),
     ],
-    ids=["overlap", "element", "cell"],
+    ids=["overlap", "element", "volume", "cell"],
 )
-def test_bad_frames_are_named_with_file_and_index(tmp_path, atoms, message):
+@pytest.mark.parametrize("large", [False, True], ids=["small set", "large set"])
+def test_bad_frames_are_named_with_file_and_index(tmp_path, monkeypatch, atoms, message, large):
+    if large:  # large sets are looked through by compiled code first
+        monkeypatch.setattr(sys.modules[check_frames.__module__], "LARGE_SET", 1)
     path = tmp_path / "mine.traj"
     write(path, [bulk("Al", "fcc", 4.05), atoms])
     values = {"material": "Al", "elements": ["Al"], "inputs": {"seeds": [str(path)]}}
     with pytest.raises(InputError, match=message) as error:
         collect(validate(values, "test"))
     assert "mine.traj" in str(error.value)
+    write(path, [bulk("Al", "fcc", 4.05), bulk("Al", "bcc", 3.2)])
+    check_frames(read_frames(path), ["Al"], str(path))
 
 
 def test_absent_user_file(tmp_path):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import run_commands
 from .errors import InputError, PolymorphKDError
 from .label_cli import add_import_labels
 from .options import (
@@ -175,34 +176,6 @@ def _warm_up(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     warm_up()
     print(f"kernels compiled or found in the cache in {time.monotonic() - started:.1f} s")
-    return 0
-
-
-def _status(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
-    from .status import headline, materials, stages
-
-    results = Path("results")
-    names = [arguments.material] if arguments.material else []
-    if not names and results.is_dir():
-        names = materials(results)
-    missing = [name for name in names if not (results / name).is_dir()]
-    if missing or not names:
-        where = results / missing[0] if missing else results
-        raise InputError(f"{where}: no such folder; run snakemake first, or go to where it ran")
-    colours = {"done": "green", "running": "cyan", "missing": "dim", "skipped": "dim"}
-    for name in names:
-        table = Table("stage", "state", "frames", "last change", title=name, title_justify="left")
-        for stage in stages(name):
-            colour = colours.get(stage.state, "yellow")
-            changed = f"{stage.modified:%Y-%m-%d %H:%M}" if stage.modified else ""
-            table.add_row(stage.name, f"[{colour}]{stage.state}[/]", stage.count, changed)
-        console = Console()
-        console.print(table)
-        for line in headline(name):
-            console.print(line, highlight=False)
     return 0
 
 
@@ -400,10 +373,7 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("--force", action="store_true", help="overwrite OUT")
     convert.set_defaults(run=_convert)
 
-    status = commands.add_parser("status", help="how far each stage is")
-    status.add_argument("--material", help="only this material")
-    status.set_defaults(run=_status)
-
+    run_commands.add(commands)
     _add_generate(commands)
     _add_select(commands)
     _add_coverage(commands)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
-
 from .count import count_frames
+from .label_status import label_state
 from .provenance import read_json
 
 STAGES: dict[str, tuple[str, ...]] = {
@@ -44,9 +42,6 @@ REPLACEABLE = {
     "teacher": "relabel",
 }
 """Stages that files of the user can replace, and the stage whose end shows that they did."""
-
-RATE_LABELS = 50
-"""The rate of labelling is taken over this many last labels."""
 
 
 @dataclass(frozen=True)
@@ -85,31 +80,17 @@ def _state(folder: Path, files: tuple[str, ...], started: list[str], locked: boo
 
 def label_progress(folder: Path) -> str:
     """Labels by status, total wanted and rate, from the records or the label store."""
-    total = folder / "select" / "standard.extxyz"
-    wanted = f" of {count_frames(total)}" if total.is_file() else ""
-    records = folder / "label" / "records.parquet"
-    if records.is_file():
-        tally = Counter(pd.read_parquet(records, columns=["status"])["status"])
-        return _tally(tally, wanted)
-    stores = [path for path in (folder / "label" / "store").glob("*") if path.is_dir()]
-    if not stores:
+    state = label_state(folder)
+    if state is None:
         return ""
-    # Labels of other settings stay in the store; the newest folder is the one in use.
-    files = list(max(stores, key=_newest).rglob("*.json"))
-    times = sorted(path.stat().st_mtime for path in files)[-RATE_LABELS:]
-    rate = ""
-    if len(times) > 1 and times[-1] > times[0]:
-        rate = f", {3600 * (len(times) - 1) / (times[-1] - times[0]):.0f} per hour"
-    return _tally(Counter(read_json(path)["status"] for path in files), wanted) + rate
-
-
-def _newest(folder: Path) -> float:
-    return max((path.stat().st_mtime for path in folder.rglob("*.json")), default=0.0)
-
-
-def _tally(tally: Counter[str], wanted: str) -> str:
-    failed = ", ".join(f"{n} {name}" for name, n in sorted(tally.items()) if name != "ok")
-    return f"{tally['ok']}{wanted} labelled" + (f", {failed}" if failed else "")
+    wanted = f" of {state.wanted}" if state.wanted is not None else ""
+    failed = "".join(
+        f", {n} {name}"
+        for name, n in sorted(state.counts.items())
+        if name not in ("ok", "waiting")
+    )
+    rate = "" if state.age is None or state.rate is None else f", {state.rate:.0f} per hour"
+    return f"{state.counts['ok']}{wanted} labelled{failed}{rate}"
 
 
 def _count(folder: Path, name: str, files: tuple[str, ...]) -> str:

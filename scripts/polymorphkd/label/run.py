@@ -69,7 +69,13 @@ def label_shard(
         walltime.note(record["seconds"] if record else 0.0)
     counter = Counter(len(waiting), "labels")
     tally: Tally[str] = Tally()
-    for i in waiting:
+    # A job whose Snakemake was killed may still work on the same frames.  In an order of its
+    # own and with another look before each frame, two jobs share the work and hardly repeat any.
+    for i in np.random.default_rng().permutation(waiting):
+        records[names[i]] = store.get(names[i])
+        if records[names[i]] is not None:
+            counter.step()
+            continue
         walltime.check(len(names) - len(waiting) + counter.done, len(names))
         result = engine.calculate(frames.atoms(i))
         record = _checked(as_record(result), len(frames.numbers[frames.atoms_of(i)]))

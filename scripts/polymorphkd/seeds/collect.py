@@ -8,18 +8,25 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from ..errors import InputError, StageError
 from ..frames import Frames, concatenate, from_atoms
 from ..progress import logger
 from ..provenance import rng
 from ..readers import read_frames
-from ..settings import Settings
+from ..settings import Landscape, Settings
 from .md import snapshots
 from .prototypes import prototype, repeated
 
 MIN_DISTANCE = 0.5
 """Atoms of a user's file that are nearer than this (Å) lie on top of each other."""
+
+MIN_VOLUME = 0.5
+"""Periodic cells with less volume per atom than this (Å^3) are no crystals."""
+
+LARGE_SET = 2000
+"""From this many frames on, starting the compiled kernels is faster than ASE."""
 
 
 def expand(patterns: Sequence[str]) -> list[Path]:
@@ -68,7 +75,7 @@ def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
     InputError
         With the name of the file, the index of the frame and what is allowed.
     """
-    for i in range(len(frames)):
+    for i in _suspects(frames, elements):
         atoms = frames.atoms(i)
         foreign = sorted(set(atoms.symbols) - set(elements))
         if foreign:
@@ -76,10 +83,10 @@ def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
                 f"{where}: frame {i}: element {', '.join(foreign)} is not among the elements "
                 f"of this material ({', '.join(elements)})"
             )
-        if atoms.pbc.all() and atoms.get_volume() / len(atoms) < 0.5:
+        if atoms.pbc.all() and atoms.get_volume() / len(atoms) < MIN_VOLUME:
             raise InputError(
                 f"{where}: frame {i}: volume {atoms.get_volume():.3g} Å^3 for {len(atoms)} atoms; "
-                "expected at least 0.5 Å^3 per atom"
+                f"expected at least {MIN_VOLUME} Å^3 per atom"
             )
         nearest = _nearest(atoms)
         if nearest < MIN_DISTANCE:
@@ -87,6 +94,21 @@ def check_frames(frames: Frames, elements: Sequence[str], where: str) -> None:
                 f"{where}: frame {i}: two atoms are {nearest:.3f} Å apart; atoms on top of each "
                 f"other are refused (at least {MIN_DISTANCE} Å)"
             )
+
+
+def _suspects(frames: Frames, elements: Sequence[str]) -> Sequence[int]:
+    """Frames that deserve a look: all of a small set, of a large one those that look wrong."""
+    if len(frames) < LARGE_SET:
+        return range(len(frames))
+    from ..landscape import kernels  # compiled: not worth its start for a few frames
+    from ..landscape.mapping import kernel_output
+
+    known = [atomic_numbers[symbol] for symbol in elements]
+    foreign = np.add.reduceat(~np.isin(frames.numbers, known), frames.offsets[:-1]) > 0
+    tiny = frames.pbc.all(axis=1) & (frames.volumes < MIN_VOLUME * frames.n_atoms)
+    nearest = kernel_output(frames, Landscape(cutoff=MIN_DISTANCE), MIN_DISTANCE)
+    close = ~(nearest[:, kernels.MIN_DISTANCE] >= MIN_DISTANCE)
+    return np.flatnonzero(foreign | tiny | close).tolist()
 
 
 def _nearest(atoms: Atoms) -> float:

@@ -1,0 +1,158 @@
+"""How far the labels of a material are: states, rate, time left, what fails most and why."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .count import count_frames
+from .provenance import read_json
+
+RATE_LABELS = 50
+"""The rate of labelling is taken over this many last labels."""
+
+ADVICE = {
+    "unconverged": "more SCF steps (label.<engine>.max_scf_steps) or a wider smearing; a few "
+    "strongly distorted frames may well be left out",
+    "timeout": "more time per frame, or label.pools.<name>.runtime; tried again at the next run",
+    "truncated": "the program died while it wrote: raise label.pools.<name>.memory or free disk; "
+    "tried again at the next run",
+    "crashed": "the lines of these frames in logs/label_frames say more; tried again at the next "
+    "run",
+    "missing": "no job finished them: run snakemake again",
+    "rejected:max_force": "atoms too close: raise generate.constraints.min_distance, or the gate "
+    "label.gates.max_force",
+    "rejected:max_pressure": "cells too dense or too dilute: narrow seeds.volume_strains, or "
+    "raise label.gates.max_pressure",
+    "rejected": "look at the frames, or widen the gate in label.gates",
+}
+"""What to do about a status; what is not named goes by the part before the colon."""
+
+
+@dataclass(frozen=True)
+class LabelState:
+    """State of the labels of one material.
+
+    Parameters
+    ----------
+    counts : Counter of str
+        Frames by status, and ``waiting``.
+    wanted : int, optional
+        Frames of the standard set; None before it is selected.
+    rate : float, optional
+        Labels per hour over the last ones; None before there are two.
+    seconds : float, optional
+        Median wall time of a calculation, s.
+    age : float, optional
+        Seconds since the last label; None where the gather has finished.
+    failure, n_failure : str, int
+        The commonest failure as ``status: reason``, and how often.
+    """
+
+    counts: Counter[str]
+    wanted: int | None
+    rate: float | None
+    seconds: float | None
+    age: float | None
+    failure: str
+    n_failure: int
+
+    @property
+    def hours_left(self) -> float | None:
+        """Time until the last label at the present rate, h; None where there is no rate."""
+        return self.counts["waiting"] / self.rate if self.rate else None
+
+    @property
+    def advice(self) -> str:
+        """What to do about the commonest failure."""
+        status = self.failure.split(": ")[0]
+        return ADVICE.get(status, ADVICE.get(status.split(":")[0], ""))
+
+
+def label_files(store: Path) -> Iterator[Path]:
+    """Labels of the settings in use, the newest ones; hidden files are being written."""
+    folders = [path for path in store.glob("*") if path.is_dir()]
+    if folders:
+        yield from max(folders, key=_newest).rglob("[!.]*.json")
+
+
+def _newest(folder: Path) -> float:
+    times = (path.stat().st_mtime for path in folder.rglob("[!.]*.json"))
+    return max(times, default=0.0)
+
+
+def label_state(folder: Path) -> LabelState | None:
+    """State of the labels below ``results/{material}``, or None before the first of them.
+
+    Parameters
+    ----------
+    folder : path
+        ``results/{material}``; its records are read where they exist, else its store.
+    """
+    total = folder / "select" / "standard.extxyz"
+    wanted = count_frames(total) if total.is_file() else None
+    records = folder / "label" / "records.parquet"
+    files = list(label_files(folder / "label" / "store"))
+    if records.is_file():
+        table = pd.read_parquet(records)
+    elif files:
+        table = pd.DataFrame([_read(path) for path in files])
+    else:
+        return None
+    counts = Counter(table["status"])
+    if wanted is not None:
+        counts["waiting"] = max(0, wanted - len(table))
+    reasons = table["reason"].fillna("") if "reason" in table else ""
+    failures = Counter((table["status"] + ": " + reasons)[table["status"] != "ok"])
+    failure, n_failure = failures.most_common(1)[0] if failures else ("", 0)
+    times = sorted(path.stat().st_mtime for path in files)
+    seconds = table["seconds"].median() if "seconds" in table else float("nan")
+    return LabelState(
+        counts=counts,
+        wanted=wanted,
+        rate=_rate(times[-RATE_LABELS:]),
+        seconds=None if pd.isna(seconds) else float(seconds),
+        age=None if records.is_file() or not times else time.time() - times[-1],
+        failure=failure.removesuffix(": "),
+        n_failure=n_failure,
+    )
+
+
+def _rate(times: list[float]) -> float | None:
+    """Labels per hour between the first and the last of `times`, s."""
+    if len(times) < 2 or times[-1] == times[0]:
+        return None
+    return 3600 * (len(times) - 1) / (times[-1] - times[0])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = read_json(path)
+    except json.JSONDecodeError:
+        record = {"status": "truncated", "reason": "the record is not whole"}
+    return {key: record.get(key) for key in ("status", "reason", "seconds")}
+
+
+def lines(state: LabelState) -> list[str]:
+    """What the table of states does not show: rate, time left, failure and advice."""
+    found = []
+    if state.seconds is not None:
+        found.append(f"a label takes {state.seconds:.1f} s (median)")
+    if state.rate is not None and state.counts["waiting"]:
+        hours = state.hours_left or 0.0
+        left = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
+        found.append(f"{state.rate:.0f} labels per hour, {left} left at this rate")
+    if state.age is not None and state.counts["waiting"]:
+        found.append(f"last label {state.age:.0f} s ago")
+    if state.failure:
+        found.append(f"commonest failure, {state.n_failure} times: {state.failure}")
+        if state.advice:
+            found.append(f"  -> {state.advice}")
+    return found
