@@ -60,11 +60,14 @@ def label(folder: Path, frames: int, seconds: float, profile: str | None) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="4 frames of 1 s each per job")
     parser.add_argument("--frames", type=int, default=10, help="per job")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each label")
     parser.add_argument("--profile", help="such as profiles/slurm; default: this machine")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.frames, arguments.seconds = 4, 1.0
     with tempfile.TemporaryDirectory() as folder:
         found = label(Path(folder), arguments.frames, arguments.seconds, arguments.profile)
     per_label = found["engine"] / arguments.frames
