@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..label import ENGINES
 from ..provenance import read_json
 from ..settings import Deploy, Label, Student
 from ..template import render
@@ -51,8 +52,8 @@ def describe_labels(label: Label, own_file: str | None) -> str:
     values: Mapping[str, Any] = getattr(label, label.engine).model_dump(
         mode="json", exclude=RUNNING_ONLY
     )
-    engine = {"gpaw": "GPAW plane-wave DFT", "ase": "ASE calculator", "vasp": "VASP"}[label.engine]
-    return f"{engine}: " + ", ".join(f"{key} {value}" for key, value in values.items())
+    listed = ", ".join(f"{key} {value}" for key, value in values.items())
+    return f"{ENGINES[label.engine].title}: {listed}"
 
 
 def write_card(

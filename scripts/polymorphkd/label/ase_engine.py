@@ -20,6 +20,8 @@ from .result import Result, crashed
 class AseCalculatorEngine:
     """Any ASE calculator that gives energy, forces and stress."""
 
+    title = "ASE calculator"
+
     def __init__(self, settings: AseEngine) -> None:
         self.settings = settings
         self.calculator = make_calculator(settings.calculator, settings.arguments)

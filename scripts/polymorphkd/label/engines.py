@@ -21,6 +21,9 @@ __all__ = ["ENGINES", "Engine", "Result", "make_engine"]
 class Engine(Protocol):
     """Computes one frame at a time, in this process."""
 
+    title: str
+    """What the model card calls it."""
+
     @property
     def version(self) -> str:
         """Program and version, as recorded with every label."""

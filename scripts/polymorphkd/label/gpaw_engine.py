@@ -34,6 +34,8 @@ def mesh(cell: np.ndarray, pbc: np.ndarray, kspacing: float) -> tuple[int, int, 
 class GpawEngine:
     """GPAW in plane-wave mode; energies are free energies, as forces and stress need."""
 
+    title = "GPAW plane-wave DFT"
+
     def __init__(self, settings: Gpaw) -> None:
         self.settings = settings
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class VaspEngine:
     """VASP as a program of its own; energies are free energies, as forces and stress need."""
 
+    title = "VASP"
+
     def __init__(self, settings: Vasp) -> None:
         self.settings = settings
         self._seen = ""
