@@ -204,6 +204,30 @@ def test_variants_differ_only_in_data():
     assert data["auto_prob"] == "prob_sys_size;0:1:0.3;1:2:0.7"
 
 
+def test_network_sizes_and_keys_that_win():
+    small = Student.model_validate({"size": "small"}).deepmd
+    assert (small.rcut, small.embedding, small.fitting) == (5.0, [8, 16, 32], [32, 32, 32])
+    paper = Student.model_validate({"size": "paper", "deepmd": {"rcut": 7.0}})
+    assert (paper.deepmd.rcut, paper.deepmd.fitting) == (7.0, [240] * 5)
+    assert Student().deepmd == Deepmd() == Student.model_validate({"size": "medium"}).deepmd
+    # What was written once is read back the same, whatever the size says.
+    assert Student.model_validate(paper.model_dump()) == paper
+
+
+def test_fine_tuning_sees_dft_frames_alone_and_the_prefactors_of_the_end():
+    settings = SETTINGS.deepmd.model_copy(update={"fine_tune_steps": 100})
+    systems = {"dft": [Path("dft/Al4")], "teacher": [], "valid": [Path("valid/Al4")]}
+    first = training_input(settings, ["Al"], [80], 7, systems, 0.3)
+    second = training_input(settings, ["Al"], [80], 7, systems, 0.3, fine_tune=True)
+    assert first["model"] == second["model"]
+    assert second["training"]["numb_steps"] == 100
+    assert second["learning_rate"]["start_lr"] == settings.fine_tune_learning_rate
+    for letter in "efv":
+        end = first["loss"][f"limit_pref_{letter}"]
+        assert second["loss"][f"start_pref_{letter}"] == end
+        assert second["loss"][f"limit_pref_{letter}"] == end
+
+
 # --- training ---------------------------------------------------------------------------
 
 
@@ -249,6 +273,28 @@ def test_training_goes_on_after_a_kill_and_learns(student, files):
     # The reference of a useless model: no force at all.
     valid = read_frames(files["valid"])
     assert metrics["rmse"]["valid"]["force_meV_per_A"] < 400 * np.sqrt(np.mean(valid.forces**2))
+
+
+@pytest.mark.slow
+def test_fine_tuning_brings_a_student_of_a_wrong_teacher_back_to_dft(files, tmp_path):
+    """The teacher's energies are off by 0.2 eV per atom; the last steps see DFT alone."""
+    wrong = read_frames(files["relabelled"])
+    wrong.energy = wrong.energy + 0.2 * wrong.n_atoms
+    write_frames(tmp_path / "wrong.extxyz", wrong)
+    biased = files | {"relabelled": tmp_path / "wrong.extxyz"}
+    errors = {}
+    for steps in (0, 300):
+        tuned = SETTINGS.model_copy(
+            update={"deepmd": SETTINGS.deepmd.model_copy(update={"fine_tune_steps": steps})}
+        )
+        folder = tmp_path / str(steps)
+        train_student(tuned, job(biased, folder, "dnn-kd"))
+        metrics = json.loads((folder / "metrics.json").read_text())
+        errors[steps] = metrics["rmse"]["dft"]
+        assert metrics["learning_curve"]["step"][-1] == STEPS + steps
+    assert errors[300]["energy_meV_per_atom"] < 0.7 * errors[0]["energy_meV_per_atom"]
+    # It went on from the trained weights: a few steps at a low rate from scratch learn nothing.
+    assert errors[300]["force_meV_per_A"] < 1.2 * errors[0]["force_meV_per_A"]
 
 
 @pytest.mark.slow

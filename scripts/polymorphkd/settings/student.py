@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from .base import Count, Section
+
+SIZES: dict[str, dict[str, Any]] = {
+    "small": {"rcut": 5.0, "embedding": [8, 16, 32], "axis_neuron": 4, "fitting": [32, 32, 32]},
+    "medium": {},
+    "paper": {"rcut": 8.0, "embedding": [32, 64, 128], "axis_neuron": 16, "fitting": [240] * 5},
+}
+"""Keys of the network by size; `medium` is the defaults of :class:`Deepmd`."""
 
 
 class Deepmd(Section):
@@ -32,11 +39,25 @@ class Deepmd(Section):
     energy_prefactor: tuple[float, float] = Field((1, 10), description="Loss, start and end")
     force_prefactor: tuple[float, float] = Field((100, 10), description="Loss, start and end")
     virial_prefactor: tuple[float, float] = Field((0.1, 0.5), description="Loss, start and end")
+    fine_tune_steps: int = Field(
+        0,
+        ge=0,
+        description="Further steps on DFT frames alone, from the trained weights, with the loss "
+        "prefactors of the end; for every student, so that they stay comparable",
+    )
+    fine_tune_learning_rate: float = Field(
+        1e-4,
+        gt=0,
+        le=1,
+        description="Learning rate at which these start; they end at the final one",
+    )
 
     @model_validator(mode="after")
     def _smooth_inside(self) -> Deepmd:
         if self.rcut_smooth >= self.rcut:
             raise ValueError("rcut_smooth must be smaller than rcut")
+        if self.fine_tune_steps and self.fine_tune_learning_rate < self.final_learning_rate:
+            raise ValueError("fine_tune_learning_rate must not be below final_learning_rate")
         return self
 
 
@@ -44,6 +65,12 @@ class Student(Section):
     """Distilled students; dnn and dnn-kd share every setting here but the data."""
 
     kind: Literal["deepmd"] = Field("deepmd", description="Student family")
+    size: Literal["small", "medium", "paper"] = Field(
+        "medium",
+        description="Network: cutoff, embedding and fitting layers. small: 5 Å, [8, 16, 32] x 4, "
+        "[32, 32, 32]; paper: 8 Å, [32, 64, 128] x 16, five layers of 240; keys given under "
+        "deepmd win",
+    )
     deepmd: Deepmd = Field(Deepmd(), description="Settings of the student deepmd")
     dft_probability: float = Field(
         0.3,
@@ -51,3 +78,11 @@ class Student(Section):
         lt=1,
         description="Share of the training steps of dnn-kd that see DFT frames",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _network_of_size(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("deepmd", {}), dict):
+            return values
+        preset = SIZES.get(str(values.get("size")), {})
+        return {**values, "deepmd": {**preset, **values.get("deepmd", {})}}

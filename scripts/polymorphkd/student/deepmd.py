@@ -22,7 +22,7 @@ from ..frames import Frames, concatenate, from_atoms
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
-from ..settings import Student
+from ..settings import Deepmd, Student
 from ..teacher.training import labels_of, rmse
 from . import ALGORITHM_VERSION
 from .data import (
@@ -35,6 +35,9 @@ from .data import (
 from .deepmd_input import sel_from_counts, training_input
 from .deepmd_process import freeze_and_compress, learning_curve, run_training
 from .training import VARIANTS, TrainingJob
+
+FINE_TUNE = "fine_tune"
+"""Folder of the second run, inside that of the first."""
 
 COMPRESSION_TOLERANCE = 5e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
@@ -134,8 +137,8 @@ def train(settings: Student, job: TrainingJob) -> None:
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
-        resumed = run_training(work, settings.deepmd.steps, job.threads)
-        frozen, compressed = freeze_and_compress(work, job.threads)
+        resumed, curve, last = _run(settings.deepmd, work, job.threads)
+        frozen, compressed = freeze_and_compress(last, job.threads)
         compression = _compare(frozen, compressed, seen)
         model = load(compressed)
         errors = {
@@ -146,6 +149,7 @@ def train(settings: Student, job: TrainingJob) -> None:
             "variant": VARIANTS[job.relabelled is not None],
             "seed": job.seed,
             "steps": settings.deepmd.steps,
+            "fine_tune_steps": settings.deepmd.fine_tune_steps,
             "resumed_from_step": resumed,
             "seconds": round(time.monotonic() - started, 1),
             "sel": sel,
@@ -153,7 +157,7 @@ def train(settings: Student, job: TrainingJob) -> None:
             "seen": _seen(seen, shortest),
             "rmse": errors,
             "compression": compression,
-            "learning_curve": learning_curve(work),
+            "learning_curve": curve,
             "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
         }
         for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):
@@ -180,19 +184,52 @@ def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[st
 def _prepare(
     settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames], work: Path
 ) -> None:
-    """Write DeePMD's data and ``input.json``, with paths relative to `work`."""
+    """Write DeePMD's data and the ``input.json`` of each run, with paths relative to it."""
     data = work / "data"
     shutil.rmtree(data, ignore_errors=True)
-    systems = {
-        name: [path.relative_to(work) for path in write_systems(part, job.elements, data / name)]
-        for name, part in sets.items()
-    }
-    write_json(
-        work / "input.json",
-        training_input(
-            settings.deepmd, job.elements, sel, job.seed, systems, settings.dft_probability
-        ),
-    )
+    systems = {name: write_systems(part, job.elements, data / name) for name, part in sets.items()}
+    runs = [(work, systems)]
+    if settings.deepmd.fine_tune_steps:
+        runs.append((work / FINE_TUNE, {**systems, "teacher": []}))
+    for folder, seen in runs:
+        folder.mkdir(exist_ok=True)
+        relative = {
+            name: [Path(os.path.relpath(path, folder)) for path in paths]
+            for name, paths in seen.items()
+        }
+        content = training_input(
+            settings.deepmd,
+            job.elements,
+            sel,
+            job.seed,
+            relative,
+            settings.dft_probability,
+            fine_tune=folder != work,
+        )
+        write_json(folder / "input.json", content)
+
+
+def _run(settings: Deepmd, work: Path, threads: int) -> tuple[int, dict[str, list[float]], Path]:
+    """Train, then fine-tune where steps are given for that.
+
+    Returns
+    -------
+    int
+        Step from which a killed training went on.
+    dict
+        Learning curve; the steps of both runs are counted through.
+    Path
+        Folder of the last run.
+    """
+    resumed = run_training(work, settings.steps, threads)
+    curve = learning_curve(work)
+    if not settings.fine_tune_steps:
+        return resumed, curve, work
+    folder = work / FINE_TUNE
+    resumed += run_training(folder, settings.fine_tune_steps, threads, weights=work)
+    second = learning_curve(folder)
+    second["step"] = [settings.steps + step for step in second["step"]]
+    return resumed, {name: values + second[name] for name, values in curve.items()}, folder
 
 
 def _compare(frozen: Path, compressed: Path, frames: Frames) -> dict[str, float]:

@@ -63,7 +63,7 @@ def _network(settings: Deepmd, sel: Sequence[int], seed: int) -> dict[str, Any]:
     }
 
 
-def _loss(settings: Deepmd) -> dict[str, Any]:
+def _loss(settings: Deepmd, fine_tune: bool) -> dict[str, Any]:
     ends = {
         "e": settings.energy_prefactor,
         "f": settings.force_prefactor,
@@ -71,7 +71,7 @@ def _loss(settings: Deepmd) -> dict[str, Any]:
     }
     loss: dict[str, Any] = {"type": "ener"}
     for letter, (start, limit) in ends.items():
-        loss[f"start_pref_{letter}"] = start
+        loss[f"start_pref_{letter}"] = limit if fine_tune else start
         loss[f"limit_pref_{letter}"] = limit
     return loss
 
@@ -83,6 +83,7 @@ def training_input(
     seed: int,
     systems: dict[str, list[Path]],
     dft_probability: float,
+    fine_tune: bool = False,
 ) -> dict[str, Any]:
     """Content of ``input.json``.
 
@@ -97,18 +98,23 @@ def training_input(
         System folders under ``dft``, ``teacher`` (may be empty) and ``valid``.
     dft_probability : float
         Share of the steps that see DFT frames when there are teacher systems.
+    fine_tune : bool
+        The second run, from trained weights: its own steps and rate, the loss prefactors of
+        the end all the way.
     """
-    every = max(1, settings.steps // PROGRESS_LINES)
+    steps = settings.fine_tune_steps if fine_tune else settings.steps
+    rate = settings.fine_tune_learning_rate if fine_tune else settings.learning_rate
+    every = max(1, steps // PROGRESS_LINES)
     batch = f"auto:{settings.batch_atoms}"
     return {
         "model": {"type_map": list(elements), **_network(settings, sel, seed)},
         "learning_rate": {
             "type": "exp",
-            "start_lr": settings.learning_rate,
+            "start_lr": rate,
             "stop_lr": settings.final_learning_rate,
             "decay_steps": every,
         },
-        "loss": _loss(settings),
+        "loss": _loss(settings, fine_tune),
         "training": {
             "training_data": {
                 "systems": [str(path) for path in systems["dft"] + systems["teacher"]],
@@ -121,7 +127,7 @@ def training_input(
                 "systems": [str(path) for path in systems["valid"]],
                 "batch_size": batch,
             },
-            "numb_steps": settings.steps,
+            "numb_steps": steps,
             "seed": seed,
             "disp_file": "lcurve.out",
             "disp_freq": every,

@@ -105,8 +105,16 @@ def _check_finite(curve: Mapping[str, list[float]]) -> None:
                 )
 
 
-def run_training(work: Path, steps: int, threads: int) -> int:
+def run_training(work: Path, steps: int, threads: int, weights: Path | None = None) -> int:
     """Run ``dp train input.json`` in `work` to its end, or go on from the last checkpoint.
+
+    Parameters
+    ----------
+    work : Path
+    steps : int
+    threads : int
+    weights : Path, optional
+        Folder of a finished training from whose last checkpoint this one starts.
 
     Returns
     -------
@@ -126,6 +134,9 @@ def run_training(work: Path, steps: int, threads: int) -> int:
     if start:
         logger.info("resuming at step %d of %d from the last checkpoint", start, steps)
         arguments += ["--restart", checkpoint]
+    elif weights is not None:
+        trained = weights.resolve() / last_checkpoint(weights)[1]
+        arguments += ["--init-model", str(trained)]
     child = _start(arguments, work, thread_environment(threads))
     try:
         _follow(child, work, start, steps)
