@@ -1,0 +1,129 @@
+"""Does the teacher's knowledge make a better student, where DFT labels are few?
+
+From the training frames of a labelled set a budget is drawn on the landscape.  A teacher is
+trained on it, frames are generated from it and labelled by the teacher, and students of one
+network are trained for equally many steps: `dnn` on the budget, `dnn-kd` on the budget and the
+teacher's labels, `dnn-all` on every training frame.  All are judged on the published test set.
+
+    python benchmarks/distillation.py --data FILE.extxyz --budget 40 --seeds 3 --json OUT
+
+--work keeps what was made; a run that was stopped goes on from there.  OUT is written after
+every model.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import yaml
+from evidence.case import Case, make_case
+from evidence.stages import scored, student, supplementary, teacher
+from landscape import commit, cpu
+from polymorphkd.provenance import version_of, write_json
+
+MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
+QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
+
+
+def run_model(case: Case, name: str) -> dict[str, Any]:
+    """Errors of one of `MODELS`; what it needs is made first."""
+    if name == "teacher":
+        return scored(case, name, lambda: teacher(case))
+    if name == "dnn-kd":
+        return scored(case, name, lambda: student(case, name, extra=supplementary(case)))
+    return scored(
+        case, name, lambda: student(case, name, "pool" if name == "dnn-all" else "budget")
+    )
+
+
+def gains(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Relative change of the mean test errors from dnn to dnn-kd; negative is better."""
+    both = [run for run in runs.values() if {"dnn", "dnn-kd"} <= set(run)]
+    if not both:
+        return {}
+
+    def mean(model: str, quantity: str) -> float:
+        return statistics.fmean(run[model]["test"][quantity] for run in both)
+
+    return {q: mean("dnn-kd", q) / mean("dnn", q) - 1 for q in QUANTITIES}
+
+
+def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Mean and spread over the seeds of every model's test errors, as Markdown."""
+    lines = ["| model | seeds | energy meV/atom | force meV/Å | virial meV/atom |"]
+    lines.append("|---|---|---|---|---|")
+    for name in MODELS:
+        found = [run[name]["test"] for run in runs.values() if name in run]
+        if not found:
+            continue
+        cells = []
+        for quantity in QUANTITIES:
+            values = [one[quantity] for one in found]
+            spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.fmean(values):.1f}{spread}")
+        lines.append(f"| {name} | {len(found)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train, print a table and write what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="labelled set, extended XYZ")
+    parser.add_argument("--budget", type=int, default=40, help="frames that DFT labelled")
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
+    parser.add_argument("--set", type=Path, help="YAML file of settings that win over the recipe")
+    parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    arguments = parser.parse_args()
+    changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
+    runs: dict[str, dict[str, Any]] = {}
+    for seed in range(1, (1 if arguments.quick else arguments.seeds) + 1):
+        case = make_case(
+            arguments.data, arguments.budget, seed, arguments.work, arguments.quick, changes
+        )
+        run = runs.setdefault(str(seed), {})
+        for name in arguments.models:
+            run[name] = run_model(case, name)
+            test = run[name]["test"]
+            numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
+            print(f"{case.name}, budget {case.budget}, seed {seed}, {name}: {numbers}", flush=True)
+            if arguments.json:
+                write_json(arguments.json, report(case, runs, arguments.quick))
+    print(f"\n{table(runs)}\n")
+    for quantity, gain in gains(runs).items():
+        print(f"dnn-kd against dnn, {quantity}: {100 * gain:+.0f} %")
+
+
+def report(case: Case, runs: Mapping[str, Mapping[str, Any]], quick: bool) -> dict[str, Any]:
+    """All numbers with what they were made with."""
+    settings = case.settings.model_dump(mode="json")
+    return {
+        "data": case.data.name,
+        "budget": case.budget,
+        "quick": quick,
+        "runs": runs,
+        "kd_against_dnn": gains(runs),
+        "settings": {key: settings[key] for key in ("teacher", "generate", "select", "student")},
+        "machine": f"{cpu()}, Python {platform.python_version()}",
+        "versions": {
+            name: version_of(name)
+            for name in ("mace-torch", "torch", "deepmd-kit", "tensorflow-cpu", "numba")
+        },
+        "commit": commit(),
+    }
+
+
+if __name__ == "__main__":
+    main()

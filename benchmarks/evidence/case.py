@@ -1,0 +1,158 @@
+"""One case of a training benchmark: a labelled set, a budget of DFT frames and a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from ase.data import chemical_symbols
+from polymorphkd.config import merge, validate
+from polymorphkd.errors import InputError
+from polymorphkd.frames import Frames, write_frames
+from polymorphkd.landscape import auto_cutoff, points
+from polymorphkd.provenance import rng
+from polymorphkd.readers import read_frames
+from polymorphkd.select import run_rounds
+from polymorphkd.settings import Choice, Landscape, Round, Settings
+
+RECIPES = Path(__file__).with_name("recipes.yaml")
+
+SELECT_STEPS = 40
+"""Counts that are tried, each larger by a frame, until the grid has enough occupied cells."""
+
+CHECK_SHARE = 0.15
+"""Share of the budget on which the teacher picks its epoch; the students train on all of it."""
+
+SETS = ("budget", "fit", "check", "rest", "pool", "test")
+"""DFT frames of the budget, the two parts of them that the teacher sees, frames beyond the
+budget (recipes are chosen on them), all frames but the test, and the published test set."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A labelled set, a budget, a seed, and the folder of what is made from them."""
+
+    data: Path
+    budget: int
+    seed: int
+    folder: Path
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """Stem of the labelled set."""
+        return self.data.stem
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols of the set."""
+        return list(self.settings.elements)
+
+    def path(self, name: str) -> Path:
+        """File of one of `SETS`."""
+        return self.folder / f"{name}.extxyz"
+
+    def frames(self, name: str) -> Frames:
+        """One of `SETS`."""
+        return read_frames(self.path(name))
+
+
+def recipe(name: str, elements: list[str], quick: bool, changes: Mapping[str, Any]) -> Settings:
+    """Settings of one material: the common recipe, its own, the quick one, `changes`."""
+    known = yaml.safe_load(RECIPES.read_text())
+    values: dict[str, Any] = {"material": name, "elements": elements}
+    for layer in ("common", name, *(["quick"] if quick else [])):
+        values = merge(values, known.get(layer, {}))
+    return validate(merge(values, changes), str(RECIPES))
+
+
+def make_case(
+    data: Path,
+    budget: int,
+    seed: int,
+    work: Path,
+    quick: bool = False,
+    changes: Mapping[str, Any] | None = None,
+    method: str = "grid",
+) -> Case:
+    """Draw the budget and write the sets.
+
+    The budget is drawn on the landscape from the frames that are not of the published test.
+
+    Parameters
+    ----------
+    data : path
+        Frames with REF_ keys and ``split`` (train or test).
+    budget : int
+    seed : int
+    work : path
+        Parent of the case's folder.
+    quick : bool
+        Settings of a minute in place of those of an hour.
+    changes : mapping, optional
+        Settings that win over the recipe's.
+    method : str
+        How the budget is drawn, see :class:`polymorphkd.settings.Choice`.
+
+    Raises
+    ------
+    InputError
+        The set has no split, or fewer frames than the budget.
+    """
+    frames = read_frames(data).sorted_by_id()
+    if "split" not in frames.meta or set(frames.meta["split"]) != {"train", "test"}:
+        raise InputError(f"{data}: every frame needs split=train or split=test, and both occur")
+    elements = sorted({chemical_symbols[z] for z in np.unique(frames.numbers)})
+    name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
+    case = Case(data, budget, seed, work / name, recipe(data.stem, elements, quick, changes or {}))
+    if not case.path("test").is_file():
+        _write_sets(case, frames, method)
+    return case
+
+
+def _write_sets(case: Case, frames: Frames, method: str) -> None:
+    case.folder.mkdir(parents=True, exist_ok=True)
+    is_test = (frames.meta["split"] == "test").to_numpy()
+    pool = frames.take(np.flatnonzero(~is_test))
+    if len(pool) < case.budget:
+        raise InputError(f"{case.data}: {len(pool)} training frames, fewer than {case.budget}")
+    random = rng(case.seed, case.name, "budget", case.budget)
+    rows = draw(pool, case.budget, method, random)
+    check = random.permutation(rows)[: max(2, round(CHECK_SHARE * case.budget))]
+    parts = {
+        "budget": rows,
+        "fit": np.setdiff1d(rows, check),
+        "check": np.sort(check),
+        "rest": np.setdiff1d(np.arange(len(pool)), rows),
+        "pool": np.arange(len(pool)),
+    }
+    for name, chosen in parts.items():
+        if len(chosen):
+            write_frames(case.path(name), pool.take(chosen))
+    write_frames(case.path("test"), frames.take(np.flatnonzero(is_test)))  # last: marks the end
+
+
+def draw(pool: Frames, count: int, method: str, random: np.random.Generator) -> np.ndarray:
+    """Rows of exactly `count` frames that a method chooses.
+
+    The grid gives as many as it has occupied cells; it is made finer until they suffice, and
+    frames too many are left out at random.
+    """
+    if method == "random":
+        return np.sort(random.choice(len(pool), count, replace=False))
+    bare = replace(pool.without_labels(), meta=pd.DataFrame())
+    table = points(bare, Landscape(cutoff=auto_cutoff(bare)))
+    rows = np.arange(0)
+    for more in range(SELECT_STEPS):
+        choice = Choice.model_validate({"method": method})
+        rounds = [("budget", Round(count=count + more))]
+        rows = run_rounds(table, rounds, choice, int(random.integers(2**31))).rows
+        if len(rows) >= count:
+            return np.sort(random.permutation(rows)[:count])
+    missing = np.setdiff1d(np.arange(len(pool)), rows)  # frames alike in sS and Q6
+    return np.sort(np.concatenate([rows, random.permutation(missing)[: count - len(rows)]]))
