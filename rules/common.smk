@@ -247,3 +247,9 @@ def dft_scan(wildcards):
     if settings(wildcards).inputs.labelled:
         return []
     return f"results/{wildcards.material}/properties/dft.json"
+
+
+def proposals(wildcards):
+    """Proposals for the next round of labels, of the materials that ask for them."""
+    asking = [name for name, one in SETTINGS.items() if one.relabel.proposals]
+    return expand("results/{material}/relabel/proposals.extxyz", material=asking)

@@ -57,3 +57,31 @@ rule gather_relabelled:
         "{wildcards.material}: gathering teacher labels"
     script:
         "../scripts/gather_relabelled.py"
+
+
+rule propose_frames:
+    input:
+        frames=source("supplementary"),
+        records="results/{material}/relabel/records.parquet",
+        landscape="results/{material}/landscape/settings.json",
+    output:
+        frames="results/{material}/relabel/proposals.extxyz",
+    log:
+        "results/{material}/logs/propose_frames.log",
+    benchmark:
+        "results/{material}/benchmarks/propose_frames.tsv"
+    conda:
+        "../envs/teacher.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        most=lambda wildcards: settings(wildcards).relabel.proposals,
+        landscape=section("landscape"),
+        seed=section("seed"),
+        code=code("teacher/proposals", "select", "landscape", "frames", "readers"),
+    message:
+        "{wildcards.material}: proposing frames for the next round of labels"
+    script:
+        "../scripts/propose_frames.py"

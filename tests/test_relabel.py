@@ -14,6 +14,7 @@ from polymorphkd.label import deal
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape, Relabel
 from polymorphkd.teacher.committee import SPREAD
+from polymorphkd.teacher.proposals import propose
 from polymorphkd.teacher.relabel import gather, relabel
 
 LANDSCAPE = Landscape(rmax=5.0, cutoff=3.5)
@@ -142,3 +143,40 @@ def test_nothing_left_is_an_error_that_names_the_reasons() -> None:
     kept, records = relabel(frames, Springs(), Relabel(max_force=1e-3))
     with pytest.raises(StageError, match=r"none of 4 supplementary frames.*4 dropped:max_force"):
         gather([kept], [records], some_frames(1, 7), LANDSCAPE, DISTANCE)
+
+
+# --- proposals --------------------------------------------------------------------------
+
+
+def test_proposals_are_the_frames_of_largest_spread_without_labels(tmp_path: Path) -> None:
+    frames = some_frames(12, 3)
+    names = frames.frame_ids()
+    spread = {name: 2.0 if i % 2 else 0.1 for i, name in enumerate(names)}
+    kept, records = relabel(frames, Springs(spread), Relabel(max_force=1e3, max_spread=1.0))
+    proposed = propose(frames, records, 100, LANDSCAPE, 1, "Al")
+    assert set(proposed.frame_ids()) == {n for n, s in spread.items() if s > 1}
+    assert not set(proposed.frame_ids()) & set(kept.frame_ids())
+    assert proposed.energy is None
+    assert proposed.meta["force_spread"].tolist() == [2.0] * 6
+    # Read back as frames to label, whose ids are those of the supplementary set.
+    write_frames(tmp_path / "proposals.extxyz", proposed)
+    assert read_frames(tmp_path / "proposals.extxyz").frame_ids() == proposed.frame_ids()
+
+
+def test_too_many_proposals_are_thinned_over_the_landscape() -> None:
+    frames = some_frames(60, 4)
+    spread = dict.fromkeys(frames.frame_ids(), 2.0)
+    _, records = relabel(frames, Springs(spread), Relabel(max_force=1e3, max_spread=1.0))
+    few = propose(frames, records, 9, LANDSCAPE, 1, "Al")
+    assert 4 <= len(few) <= 9
+    backwards = frames.take(np.arange(len(frames))[::-1])
+    assert propose(backwards, records, 9, LANDSCAPE, 1, "Al").frame_ids() == few.frame_ids()
+
+
+def test_a_sure_committee_proposes_nothing(tmp_path: Path) -> None:
+    frames = some_frames(4, 5)
+    _, records = relabel(frames, Springs({}), Relabel(max_force=1e3))
+    none = propose(frames, records, 9, LANDSCAPE, 1, "Al")
+    assert not len(none)
+    write_frames(tmp_path / "proposals.extxyz", none)
+    assert (tmp_path / "proposals.extxyz").read_text() == ""

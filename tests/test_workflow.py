@@ -57,6 +57,7 @@ def test_the_shipped_configuration_plans_the_whole_chain():
         (small(inputs={"labelled": "overlap.vasp"}), ["inputs.labelled", "overlap.vasp"]),
         (small(inputs={"labelled": "plain.vasp"}), ["inputs.labelled", "REF_energy"]),
         (small(inputs={"teacher": ["none.model"]}), ["inputs.teacher", "none.model"]),
+        (small(relabel={"proposals": 9}), ["relabel.proposals", "needs a committee"]),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_before_any_job_in_one_message(project, material, parts):
@@ -72,6 +73,12 @@ def test_bad_input_is_refused_before_any_job_in_one_message(project, material, p
     for part in parts:
         assert part in message(done.stdout), done.stdout
     assert not (project.folder / "results").exists()
+
+
+def test_a_committee_can_propose_frames_for_the_next_round(project):
+    project.write(COMMON, small(teacher={"n_models": 3}, relabel={"proposals": 9}))
+    done = project.run("--dry-run")
+    assert "propose_frames" in job_stats(done.stdout)
 
 
 def test_an_unknown_material_is_refused(project):

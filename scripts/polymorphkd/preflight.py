@@ -24,6 +24,12 @@ def preflight(settings: Settings) -> None:
     """
     where = f"config/materials/{settings.material}.yaml"
     _check_inputs(settings)
+    members = len(settings.inputs.teacher) or settings.teacher.n_models
+    if settings.relabel.proposals and members < 2:
+        raise ConfigError(
+            f"{where}: relabel.proposals: needs a committee, because its disagreement is what is "
+            "measured; set teacher.n_models to 2 or more (3 or 4 are common), or proposals to 0"
+        )
     if needs(settings, "seeds") and not settings.inputs.seeds:
         _check_prototypes(settings, where)
     if needs(settings, "library"):

@@ -72,3 +72,9 @@ class Relabel(Section):
         description="Frames with a larger committee spread of a force component are "
         "dropped, eV/Å (needs teacher.n_models > 1)",
     )
+    proposals: int = Field(
+        0,
+        ge=0,
+        description="Most frames beyond max_spread that are written to relabel/proposals.extxyz, "
+        "spread over the landscape, for the next round of DFT labels; 0 for none",
+    )
