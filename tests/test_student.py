@@ -22,13 +22,14 @@ from polymorphkd.frames import Frames, from_atoms, write_frames
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Deepmd, Student
 from polymorphkd.student import TrainingJob, deepmd_process, load_student, train_student
+from polymorphkd.student.curve import learning_curve
 from polymorphkd.student.data import (
     largest_neighbour_counts,
     read_training_set,
     write_systems,
 )
 from polymorphkd.student.deepmd_input import sel_from_counts, training_input
-from polymorphkd.student.deepmd_process import last_checkpoint, learning_curve, run_training
+from polymorphkd.student.deepmd_process import last_checkpoint, run_training
 
 STEPS = 600
 SETTINGS = Student(

@@ -1,4 +1,4 @@
-"""Commands around a run: ``polymorphkd estimate`` before it, ``polymorphkd status`` during it."""
+"""Commands around a run: ``estimate`` before it, ``status`` and ``curves`` during it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--watch", type=at_least(1), metavar="N", help="again every N seconds, until Ctrl-C"
     )
     status.set_defaults(run=_status)
+
+    curves = commands.add_parser("curves", help="learning curves, also of running trainings")
+    curves.add_argument("material", metavar="MATERIAL", help="its name, as under results/")
+    curves.add_argument("-o", "--output", type=Path, metavar="FILE", default=Path("curves.png"))
+    curves.set_defaults(run=_curves)
 
     estimate = commands.add_parser("estimate", help="what a run will cost, before it starts")
     estimate.add_argument(
@@ -101,6 +106,15 @@ def _label_table(state: LabelState) -> Table:
         if count or status == "ok":
             table.add_row(status, f"{count:,}", f"{100 * count / max(total, 1):.1f} %")
     return table
+
+
+def _curves(arguments: argparse.Namespace) -> int:
+    from .curves import draw_curves
+
+    for line in draw_curves(Path("results") / arguments.material, arguments.output):
+        print(line)
+    print(f"wrote {arguments.output}")
+    return 0
 
 
 def _estimate(arguments: argparse.Namespace) -> int:

@@ -2,78 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from ..plots.style import MODELS, PANEL, as_uri, figure, plain_log
+from ..plots.learning import STUDENT, TEACHER, draw_students, draw_teachers
+from ..plots.style import MODELS, PANEL, as_uri, figure
 from .blocks import Image
 from .collect import Run
-
-SMOOTHING = 25
-"""Points of a student's curve, each one batch, that its line averages over."""
 
 
 def teacher_curves(run: Run) -> list[Image]:
     """Validation errors of every teacher per epoch: force, and energy."""
-    panels = {
-        "force_meV_per_A": "force RMSE (meV/Å)",
-        "energy_meV_per_atom": "energy RMSE (meV/atom)",
-    }
+    curves = {name: pd.DataFrame(m["learning_curve"]) for name, m in run.teachers.items()}
     images = []
-    for column, label in panels.items():
+    for column, label in TEACHER.items():
         with figure() as (fig, axes):
-            for i, (name, metrics) in enumerate(run.teachers.items()):
-                curve = pd.DataFrame(metrics["learning_curve"])
-                shade = 1 - 0.6 * i / max(len(run.teachers), 1)
-                axes.plot(
-                    curve["epoch"], curve[column], color=MODELS["teacher"].colour, alpha=shade,
-                    label=name if len(run.teachers) > 1 else None,
-                )  # fmt: skip
-                second = curve.loc[curve["stage"] == 2, "epoch"]
-                if i == 0 and len(second):
-                    axes.axvline(second.min(), color="#8A9099", ls=":", lw=1.2)
-                    axes.text(second.min(), 1, " stage two", transform=axes.get_xaxis_transform(),
-                              va="top", fontsize=8.5, color="#555B63")  # fmt: skip
-            if len(run.teachers) > 1:
-                axes.legend()
-            axes.set(xlabel="epoch", ylabel=label, yscale="log", title="teacher, validation set")
-            plain_log(axes.yaxis)
+            draw_teachers(axes, curves, column)
             images.append(Image(as_uri(fig), f"Learning curve of the teacher: {label}"))
     return images
 
 
 def student_curves(run: Run) -> list[Image]:
     """Force errors of both students per step, on training and validation batches."""
-    panels = {
-        "force_valid_eV_per_A": "students, validation batches",
-        "force_train_eV_per_A": "students, training batches",
-    }
+    curves = {name: pd.DataFrame(m["learning_curve"]) for name, m in run.students.items()}
     images = []
-    for column, title in panels.items():
-        lines: list[pd.Series] = []
+    for column, title in STUDENT.items():
         with figure() as (fig, axes):
-            for variant, metrics in run.students.items():
-                curve = pd.DataFrame(metrics["learning_curve"])
-                if column not in curve:
-                    continue
-                look = MODELS[variant]
-                # Batches of perfect crystals have no force and no error: the mean of squares,
-                # not the median, is what the loss sees.
-                squares = (1000 * curve[column]) ** 2
-                mean = squares.rolling(SMOOTHING, min_periods=1, center=True).mean() ** 0.5
-                lines.append(mean)
-                style: dict[str, Any] = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
-                axes.plot(curve["step"], squares**0.5, ".", **style)
-                axes.plot(curve["step"], mean, color=look.colour, label=look.name)
-            axes.set(xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log")
-            axes.set_title(title)
-            if lines:
-                shown = pd.concat(lines)
-                axes.set_ylim(0.4 * shown.min(), 1.5 * shown.max())
-            plain_log(axes.yaxis)
-            axes.legend()
+            draw_students(axes, curves, column)
             images.append(Image(as_uri(fig), f"Learning curves of the {title}"))
     return images
 

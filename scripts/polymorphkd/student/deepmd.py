@@ -25,6 +25,7 @@ from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
 from ..teacher.training import labels_of, rmse
 from . import ALGORITHM_VERSION
+from .curve import FINE_TUNE, student_curve
 from .data import (
     by_type,
     compositions,
@@ -33,11 +34,8 @@ from .data import (
     write_systems,
 )
 from .deepmd_input import sel_from_counts, training_input
-from .deepmd_process import freeze_and_compress, learning_curve, run_training
+from .deepmd_process import freeze_and_compress, run_training
 from .training import VARIANTS, TrainingJob
-
-FINE_TUNE = "fine_tune"
-"""Folder of the second run, inside that of the first."""
 
 COMPRESSION_TOLERANCE = 5e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
@@ -137,7 +135,7 @@ def train(settings: Student, job: TrainingJob) -> None:
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
-        resumed, curve, last = _run(settings.deepmd, work, job.threads)
+        resumed, last = _run(settings.deepmd, work, job.threads)
         frozen, compressed = freeze_and_compress(last, job.threads)
         compression = _compare(frozen, compressed, seen)
         model = load(compressed)
@@ -157,7 +155,7 @@ def train(settings: Student, job: TrainingJob) -> None:
             "seen": _seen(seen, shortest),
             "rmse": errors,
             "compression": compression,
-            "learning_curve": curve,
+            "learning_curve": student_curve(work),
             "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
         }
         for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):
@@ -209,27 +207,22 @@ def _prepare(
         write_json(folder / "input.json", content)
 
 
-def _run(settings: Deepmd, work: Path, threads: int) -> tuple[int, dict[str, list[float]], Path]:
+def _run(settings: Deepmd, work: Path, threads: int) -> tuple[int, Path]:
     """Train, then fine-tune where steps are given for that.
 
     Returns
     -------
     int
         Step from which a killed training went on.
-    dict
-        Learning curve; the steps of both runs are counted through.
     Path
         Folder of the last run.
     """
     resumed = run_training(work, settings.steps, threads)
-    curve = learning_curve(work)
     if not settings.fine_tune_steps:
-        return resumed, curve, work
+        return resumed, work
     folder = work / FINE_TUNE
     resumed += run_training(folder, settings.fine_tune_steps, threads, weights=work)
-    second = learning_curve(folder)
-    second["step"] = [settings.steps + step for step in second["step"]]
-    return resumed, {name: values + second[name] for name, values in curve.items()}, folder
+    return resumed, folder
 
 
 def _compare(frozen: Path, compressed: Path, frames: Frames) -> dict[str, float]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 from ase.data import atomic_numbers
@@ -16,6 +14,7 @@ from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Mace
 from . import mace_process
+from .curve import learning_curve
 from .mace_model import MaceModel, load, resolve_device
 from .reference import reference_energies
 from .training import TrainingJob, read_labelled, rmse
@@ -123,29 +122,6 @@ def _arguments(
     return [*flags, *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _learning_curve(work: Path, stage_two: int) -> list[dict[str, Any]]:
-    """Validation errors per epoch from MACE's own results file.
-
-    After a resumed training an epoch can occur twice; the later entry counts.
-    """
-    curve: dict[int, dict[str, Any]] = {}
-    for path in sorted((work / "results").glob("*_train.txt")):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            if entry.get("mode") != "eval" or entry.get("epoch") is None:
-                continue
-            epoch = int(entry["epoch"])
-            curve[epoch] = {
-                "epoch": epoch,
-                "stage": 2 if stage_two and epoch >= stage_two else 1,
-                "loss": entry["loss"],
-                "energy_meV_per_atom": 1e3 * entry["rmse_e_per_atom"],
-                "force_meV_per_A": 1e3 * entry["rmse_f"],
-                "stress_meV_per_A3": 1e3 * entry["rmse_stress"],
-            }
-    return [curve[epoch] for epoch in sorted(curve)]
-
-
 def _metrics(
     settings: Mace, job: TrainingJob, sets: dict[str, Frames], model: MaceModel
 ) -> dict[str, Any]:
@@ -157,7 +133,7 @@ def _metrics(
         "n_parameters": model.n_parameters,
         "n_frames": {name: len(frames) for name, frames in sets.items()},
         **{name: rmse(frames, model.predict(frames)) for name, frames in sets.items()},
-        "learning_curve": _learning_curve(job.work, _stage_two(settings)),
+        "learning_curve": learning_curve(job.work, _stage_two(settings)),
     }
 
 

@@ -1,0 +1,68 @@
+"""Learning curves of teachers and students, of finished trainings and of running ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from .style import MODELS, plain_log
+
+SMOOTHING = 25
+"""Points of a student's curve, each one batch, that its line averages over."""
+
+TEACHER = {
+    "force_meV_per_A": "force RMSE (meV/Å)",
+    "energy_meV_per_atom": "energy RMSE (meV/atom)",
+}
+"""Columns of a teacher's curve, with their labels."""
+
+STUDENT = {
+    "force_valid_eV_per_A": "students, validation batches",
+    "force_train_eV_per_A": "students, training batches",
+}
+"""Columns of a student's curve, with their titles."""
+
+
+def draw_teachers(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -> None:
+    """Validation error of every teacher per epoch; stage two is marked."""
+    for i, (name, curve) in enumerate(curves.items()):
+        axes.plot(
+            curve["epoch"], curve[column], color=MODELS["teacher"].colour,
+            alpha=1 - 0.6 * i / max(len(curves), 1), label=name if len(curves) > 1 else None,
+        )  # fmt: skip
+        second = curve.loc[curve["stage"] == 2, "epoch"]
+        if i == 0 and len(second):
+            axes.axvline(second.min(), color="#8A9099", ls=":", lw=1.2)
+            axes.text(second.min(), 1, " stage two", transform=axes.get_xaxis_transform(),
+                      va="top", fontsize=8.5, color="#555B63")  # fmt: skip
+    if len(curves) > 1:
+        axes.legend()
+    axes.set(xlabel="epoch", ylabel=TEACHER[column], yscale="log", title="teacher, validation set")
+    plain_log(axes.yaxis)
+
+
+def draw_students(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -> None:
+    """Force error of every student per step on batches: points, and their running mean."""
+    lines: list[pd.Series] = []
+    for variant, curve in curves.items():
+        if column not in curve:
+            continue
+        look = MODELS[variant]
+        # Batches of perfect crystals have no force and no error: the mean of squares,
+        # not the median, is what the loss sees.
+        squares = (1000 * curve[column]) ** 2
+        mean = squares.rolling(SMOOTHING, min_periods=1, center=True).mean() ** 0.5
+        lines.append(mean)
+        style: dict[str, Any] = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
+        axes.plot(curve["step"], squares**0.5, ".", **style)
+        axes.plot(curve["step"], mean, color=look.colour, label=look.name)
+    axes.set(xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log")
+    axes.set_title(STUDENT[column])
+    if lines:
+        shown = pd.concat(lines)
+        axes.set_ylim(0.4 * shown.min(), 1.5 * shown.max())
+        axes.legend()
+    plain_log(axes.yaxis)

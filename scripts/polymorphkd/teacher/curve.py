@@ -1,0 +1,40 @@
+"""The learning curve that MACE writes while it trains; read without loading torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
+    """Validation errors per epoch from MACE's own results file.
+
+    After a resumed training an epoch can occur twice; the later entry counts.
+
+    Parameters
+    ----------
+    work : Path
+        Folder of the training.
+    stage_two : int
+        First epoch of stage two, 0 for none.
+    """
+    curve: dict[int, dict[str, Any]] = {}
+    for path in sorted((work / "results").glob("*_train.txt")):
+        for line in path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:  # the line that is being written
+                continue
+            if entry.get("mode") != "eval" or entry.get("epoch") is None:
+                continue
+            epoch = int(entry["epoch"])
+            curve[epoch] = {
+                "epoch": epoch,
+                "stage": 2 if stage_two and epoch >= stage_two else 1,
+                "loss": entry["loss"],
+                "energy_meV_per_atom": 1e3 * entry["rmse_e_per_atom"],
+                "force_meV_per_A": 1e3 * entry["rmse_f"],
+                "stress_meV_per_A3": 1e3 * entry["rmse_stress"],
+            }
+    return [curve[epoch] for epoch in sorted(curve)]
