@@ -6,6 +6,7 @@ independent oracle.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -409,3 +410,18 @@ def test_a_diverged_training_is_stopped_at_once(tmp_path, monkeypatch):
     with pytest.raises(StageError, match=r"step 50 .*lower student.deepmd.learning_rate"):
         run_training(tmp_path, 100, 1)
     assert time.monotonic() - started < 30
+
+
+def test_a_diverged_training_names_its_most_extreme_frames(files, tmp_path, monkeypatch):
+    """The frame whose forces were damaged comes first; nothing stands under a final name."""
+    frames = read_frames(files["train"])
+    frames.forces[frames.atoms_of(5)] *= 1000
+    write_frames(tmp_path / "train.extxyz", frames)
+    lines = "# step rmse_e_trn rmse_f_val rmse_f_trn\\n0 1 2 3\\n50 nan 1 nan\\n"
+    stand_in(tmp_path, monkeypatch, f"printf '{lines}' >lcurve.out; sleep 60")
+    folder = tmp_path / "student"
+    damaged = job(files | {"train": tmp_path / "train.extxyz"}, folder)
+    first = f"largest forces: {frames.frame_ids()[5]} "
+    with pytest.raises(StageError, match=re.escape(first)):
+        train_student(SETTINGS, damaged)
+    assert [path.name for path in folder.iterdir() if path.is_file()] == []

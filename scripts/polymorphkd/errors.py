@@ -19,3 +19,7 @@ class EngineError(PolymorphKDError):
 
 class StageError(PolymorphKDError):
     """A stage cannot deliver a usable result from valid input (for example no seed left)."""
+
+
+class DivergedError(StageError):
+    """A training whose loss is no longer a number."""

@@ -23,7 +23,7 @@ from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
-from ..teacher.training import labels_of, rmse
+from ..teacher.training import labels_of, naming_suspects, rmse
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
 from .data import (
@@ -135,7 +135,8 @@ def train(settings: Student, job: TrainingJob) -> None:
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
-        resumed, last = _run(settings.deepmd, work, job.threads)
+        with naming_suspects(seen):
+            resumed, last = _run(settings.deepmd, work, job.threads)
         frozen, compressed = freeze_and_compress(last, job.threads)
         compression = _compare(frozen, compressed, seen)
         model = load(compressed)

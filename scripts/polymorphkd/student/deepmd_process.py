@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import StageError
+from ..errors import DivergedError, StageError
 from ..processes import die_with_parent, program, thread_environment
 from ..progress import Counter, logger
 from .curve import learning_curve
@@ -67,7 +67,7 @@ def _check_finite(curve: Mapping[str, list[float]]) -> None:
     for name in ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom"):
         for step, value in zip(curve["step"], curve.get(name, []), strict=False):
             if not math.isfinite(value):
-                raise StageError(
+                raise DivergedError(
                     f"student: the training diverged: at step {step:.0f} the training error is "
                     "not a number; lower student.deepmd.learning_rate or check the labels"
                 )

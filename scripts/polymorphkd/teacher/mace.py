@@ -17,7 +17,7 @@ from . import mace_process
 from .curve import learning_curve
 from .mace_model import MaceModel, load, resolve_device
 from .reference import reference_energies
-from .training import TrainingJob, read_labelled, rmse
+from .training import TrainingJob, naming_suspects, read_labelled, rmse
 
 __all__ = ["load", "train"]
 
@@ -38,7 +38,8 @@ def train(settings: Mace, job: TrainingJob) -> None:
     device = resolve_device(settings.device)
     with claimed(job.work, _identity(settings, job)):
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
-        resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
+        with naming_suspects(sets["train"]):
+            resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
         source = job.work / f"{_NAME}{'_stagetwo' if _stage_two(settings) else ''}.model"
         if not source.is_file():
             raise StageError(f"teacher: mace_run_train ended without writing {source}")

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from ..errors import StageError
+from ..errors import DivergedError, StageError
 from ..processes import die_with_parent, thread_environment
 from ..progress import Counter, logger
 
@@ -115,7 +115,7 @@ def _follow(child: subprocess.Popen[str], work: Path, counter: Counter) -> str:
             continue
         values = [match[name].lower() for name in ("loss", "energy", "force")]
         if _NOT_FINITE & set(values):
-            raise StageError(
+            raise DivergedError(
                 f"teacher: the training diverged: in epoch {match['epoch']} the validation "
                 "error is not a number; lower teacher.mace.learning_rate or check the labels"
             )

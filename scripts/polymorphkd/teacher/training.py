@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.units import GPa
 
-from ..errors import InputError
+from ..errors import DivergedError, InputError
 from ..frames import Frames
 from ..progress import logger
 from ..readers import read_frames
@@ -94,6 +94,40 @@ def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
             f"({', '.join(elements)})"
         )
     return frames
+
+
+N_SUSPECTS = 3
+"""Frames of each kind that the message of a diverged training names."""
+
+
+@contextmanager
+def naming_suspects(frames: Frames) -> Iterator[None]:
+    """Add to the error of a diverged training which of its frames are the most extreme.
+
+    These are the frames of the largest forces and of the largest stresses: a label that is
+    wrong, or far from all others, is the usual cause.
+    """
+    try:
+        yield
+    except DivergedError as error:
+        raise DivergedError(f"{error}. {_suspects(frames)}") from None
+
+
+def _suspects(frames: Frames) -> str:
+    _, forces, stresses = labels_of(frames)
+    norms = np.linalg.norm(forces, axis=1)
+    largest = np.array([norms[frames.atoms_of(i)].max(initial=0.0) for i in range(len(frames))])
+    pressure = np.abs(stresses).max(axis=1) / GPa
+    ids = frames.frame_ids()
+
+    def worst(values: np.ndarray, unit: str) -> str:
+        order = np.argsort(-values, kind="stable")[:N_SUSPECTS]
+        return ", ".join(f"{ids[i]} ({values[i]:.3g} {unit})" for i in order)
+
+    return (
+        f"Look first at the frames of the largest forces: {worst(largest, 'eV/Å')}; and of the "
+        f"largest stresses: {worst(pressure, 'GPa')}"
+    )
 
 
 def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
