@@ -7,13 +7,14 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 
     python benchmarks/distillation.py --data FILE.extxyz --budget 40 --seeds 3 --json OUT
 
---work keeps what was made; a run that was stopped goes on from there.  OUT is written after
-every model.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+--work keeps what was made, and OUT is written after every model: a run that was stopped goes on
+from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -89,13 +90,17 @@ def main() -> None:
     arguments = parser.parse_args()
     changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
     runs: dict[str, dict[str, Any]] = {}
+    kept: dict[str, dict[str, Any]] | None = None
     for seed in range(1, (1 if arguments.quick else arguments.seeds) + 1):
         case = make_case(
             arguments.data, arguments.budget, seed, arguments.work, arguments.quick, changes
         )
-        run = runs.setdefault(str(seed), {})
+        if kept is None:
+            kept = earlier(arguments.json, case, arguments.quick)
+        run = runs.setdefault(str(seed), kept.get(str(seed), {}))
         for name in arguments.models:
-            run[name] = run_model(case, name)
+            if name not in run:
+                run[name] = run_model(case, name)
             test = run[name]["test"]
             numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
             print(f"{case.name}, budget {case.budget}, seed {seed}, {name}: {numbers}", flush=True)
@@ -104,6 +109,18 @@ def main() -> None:
     print(f"\n{table(runs)}\n")
     for quantity, gain in gains(runs).items():
         print(f"dnn-kd against dnn, {quantity}: {100 * gain:+.0f} %")
+
+
+def earlier(path: Path | None, case: Case, quick: bool) -> dict[str, dict[str, Any]]:
+    """Runs in a file of results, if they were made with the same data and settings."""
+    if path is None or not path.is_file():
+        return {}
+    found = json.loads(path.read_text())
+    now = report(case, {}, quick)
+    if any(found.get(key) != now[key] for key in ("data", "budget", "quick", "settings")):
+        raise SystemExit(f"{path}: holds results of other data or settings; give another name")
+    runs: dict[str, dict[str, Any]] = found["runs"]
+    return runs
 
 
 def report(case: Case, runs: Mapping[str, Mapping[str, Any]], quick: bool) -> dict[str, Any]:
