@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 from polymorphkd.errors import EngineError, StageError
 from polymorphkd.frames import Frames, concatenate
 from polymorphkd.label import ENGINES, deal, gather, label_shard, make_engine
-from polymorphkd.label.gpaw_engine import mesh
+from polymorphkd.label.mesh import mesh
 from polymorphkd.label.store import Store
 from polymorphkd.settings import AseEngine, Gpaw, Label
 
