@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.units import Hartree
 
+from ...errors import EngineError
 from ...settings import Abinit
 from .engine import Numbers, ProgramEngine, Report
 from .potentials import (
@@ -25,7 +26,7 @@ from .potentials import (
 VARIABLE = "ABINIT_PP_PATH"
 INPUT, MAIN = "label.abi", "label.abo"
 ERROR = re.compile(r"--- !(?:ERROR|BUG)\n(?:.*\n)*?message: \|\n((?: +.*\n)+)")
-OTHER_FUNCTIONAL = re.compile(r"[Pp]seudopotential.*\n?.*(pspxc|ixc).*not equal")
+OTHER_FUNCTIONAL = re.compile(r"pspxc:\s*(-?\d+), not equal to input ixc:\s*(-?\d+)")
 OCCOPT = {
     "gaussian": 7, "fermi-dirac": 3, "methfessel-paxton": 6, "marzari-vanderbilt": 4,
 }  # fmt: skip
@@ -107,6 +108,13 @@ class AbinitEngine(ProgramEngine[Abinit]):
         done = re.search(r"At SCF step\s+(\d+).*?=>\s*converged", text)
         failed = re.search(r"nstep=\s*(\d+) was not enough SCF cycles to converge", text)
         error = ERROR.search(printed)
+        other = OTHER_FUNCTIONAL.search(printed)
+        if other and self.settings.functional is None:
+            # ABINIT warns and goes on with what neither potential was made for.
+            raise EngineError(
+                f"label.abinit.potentials: made with different functionals (pspxc {other[1]}, "
+                f"ixc {other[2]}); take others, or set label.abinit.functional"
+            )
         steps = done or failed
         return Report(
             complete="Calculation completed." in text,

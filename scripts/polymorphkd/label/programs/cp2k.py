@@ -30,7 +30,7 @@ INPUT = "label.inp"
 NUMBER = r"([-+]?\d[-+.\dEeDd]*)"
 THREE = rf"\s+{NUMBER}\s+{NUMBER}\s+{NUMBER}"
 UNITS = {"GPa": GPa, "bar": 1e-4 * GPa, "kbar": 0.1 * GPa, "Pa": ase.units.Pascal}
-BOX = re.compile(r"\[ABORT\].*\n((?: \*.*\n)+)")
+BOX = re.compile(r"\[ABORT\].*\n((?: \*[^*\n].*\n)+)")
 ART = re.compile(r"^ \*\s*(?:\\___/|\||O/\||/\| \||/ \\)?\s*|\s*\*$")
 
 

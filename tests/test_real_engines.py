@@ -1,4 +1,4 @@
-"""Every engine that runs here: forces and stress are derivatives of the energy it reports."""
+"""Engines with the programs that are here: derivatives of energies, ends, messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from ase import Atoms
+from polymorphkd.errors import EngineError
 from polymorphkd.label import ENGINES, make_engine
 from polymorphkd.settings import Label
 
@@ -167,3 +168,18 @@ def test_the_message_of_a_real_program_is_the_reason(name, tmp_path):
     assert result.status == "crashed"
     assert not result.retry
     assert re.search(said, result.reason), result.reason
+
+
+@pytest.mark.dft
+def test_potentials_of_different_functionals_do_not_mix(tmp_path):
+    atoms = AL.copy()
+    atoms.symbols[0] = "Si"
+    files = {"Al": "13al.pspnc", "Si": "14si_WC.fhi"}
+    engine = ready("abinit", tmp_path, potentials=files, max_scf_steps=1)
+    with pytest.raises(EngineError, match=r"different functionals .*set label.abinit.functional"):
+        engine.calculate(atoms)
+    chosen = ready("abinit", tmp_path, potentials=files, functional=1, max_scf_steps=1)
+    assert chosen.calculate(atoms).status == "unconverged"
+    files = {"Al": "Al.pz-vbc.UPF", "Si": "Si.pbe-rrkj.UPF"}
+    result = ready("espresso", tmp_path, potentials=files).calculate(atoms)
+    assert (result.status, "conflicting values" in result.reason) == ("crashed", True)
