@@ -98,6 +98,16 @@ def test_a_label_is_that_of_the_program(program, tmp_path, name, left_handed):
     assert all(members[file].issym() for file in FILES if file in members)
 
 
+def test_later_versions_of_cp2k_print_other_tables(program, monkeypatch):
+    engine = make_engine(program("cp2k"))
+    first = engine.calculate(alloy())
+    monkeypatch.setenv("DFT_STANDIN", "later")
+    later = engine.calculate(alloy())
+    assert (later.status, later.energy) == ("ok", pytest.approx(first.energy, abs=1e-9))
+    np.testing.assert_allclose(later.forces, first.forces, atol=1e-9)
+    np.testing.assert_allclose(later.stress, first.stress, atol=1e-9)
+
+
 ENDINGS = {
     "unconverged": ("unconverged", "not converged in 40 SCF steps", False),
     "mute": ("unconverged", "does not say that the SCF converged", False),

@@ -100,8 +100,7 @@ class Cp2kEngine(ProgramEngine[Cp2k]):
         text = (folder / OUTPUT).read_text()
         energy = _last(r"ENERGY\| Total FORCE_EVAL \( QS \) energy \[[^]]*\]:?\s+(\S+)", text)
         entropic = re.findall(r"Electronic entropic energy:\s+(\S+)", text)
-        table = text[text.rindex("ATOMIC FORCES in [a.u.]") :]
-        forces = re.findall(rf"(?m)^ +\d+ +\d+ +\S+{THREE}\s*$", table)
+        forces = _forces(text)
         header = re.search(r"STRESS\| Analytical stress tensor \[(\w+)\]", text)
         if header is None:
             raise ValueError("no stress")
@@ -110,10 +109,19 @@ class Cp2kEngine(ProgramEngine[Cp2k]):
         tensor = -np.array(rows, dtype=float) * UNITS[header[1]]
         return Numbers(
             float(energy) * Hartree,
-            np.array(forces, dtype=float) * Hartree / Bohr,
+            forces * Hartree / Bohr,
             tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]],
             -float(entropic[-1]) * Hartree if entropic else None,
         )
+
+
+def _forces(text: str) -> np.ndarray:
+    """Forces of the last table, Hartree/bohr, in the format of 2023.1 or of later versions."""
+    marks = ("FORCES| Atomic forces [hartree/bohr]", "ATOMIC FORCES in [a.u.]")
+    table = text[max(text.rfind(mark) for mark in marks) :]
+    later = re.findall(rf"(?m)^ FORCES\| +\d+{THREE}\s+{NUMBER}\s*$", table)
+    found = [row[:3] for row in later] or re.findall(rf"(?m)^ +\d+ +\d+ +\S+{THREE}\s*$", table)
+    return np.array(found, dtype=float).reshape(-1, 3)
 
 
 def _last(pattern: str, text: str) -> str:
