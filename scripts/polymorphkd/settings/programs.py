@@ -15,6 +15,7 @@ from ase.data import atomic_numbers
 from pydantic import Field, field_validator
 
 from .base import Count, Section, check_elements
+from .keywords import paths, refusal, refused, upper_keys
 
 Functional = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+*/-]+$")]
 FileName = Annotated[str, Field(pattern=r"^[^\s/,\"']+$")]
@@ -75,16 +76,14 @@ class Espresso(Program):
         description="Cutoff of the density over ecutwfc; 4 is enough if all potentials are "
         "norm-conserving",
     )
-    smearing: Literal["gaussian", "fermi-dirac", "methfessel-paxton", "marzari-vanderbilt"] = (
-        Field("gaussian", description="Occupation function")
-    )
+    smearing: Smearing = Field("gaussian", description="Occupation function")
     width: float = Field(0.05, ge=0.001, le=2, description="Smearing width, eV")
     scf_tolerance: float = Field(
         3e-9,
         gt=0,
         le=1e-4,
-        description="Estimated SCF accuracy (conv_thr), eV/atom; small because an error of the "
-        "energy is its square in the forces' error",
+        description="Estimated SCF accuracy (conv_thr), eV/atom; small because the energy's error "
+        "goes as the square of the forces' error",
     )
     potentials: dict[str, FileName] = Field(
         {}, description="UPF file of every element, such as {Al: Al.pbe-n-kjpaw_psl.1.0.0.UPF}"
@@ -186,7 +185,7 @@ class Cp2k(Program):
         value = upper_keys(value)
         for path in paths(value):
             if any(path == one or path.startswith(f"{one}/") for one in fixed):
-                raise ValueError(_refusal(path))
+                raise ValueError(refusal(path))
         return value
 
 
@@ -213,9 +212,7 @@ class Abinit(Program):
         description="Cutoff of the fine grid of PAW (pawecutdg) over ecut; norm-conserving "
         "potentials have none",
     )
-    smearing: Literal["gaussian", "fermi-dirac", "methfessel-paxton", "marzari-vanderbilt"] = (
-        Field("gaussian", description="Occupation function")
-    )
+    smearing: Smearing = Field("gaussian", description="Occupation function")
     width: float = Field(0.05, ge=0.001, le=2, description="Smearing width, eV")
     scf_tolerance: float = Field(
         1e-10,
@@ -248,41 +245,3 @@ class Abinit(Program):
             "nspinor nspden spinat occ occopt tsmear toldfe toldff tolrff tolwfr getwfk irdwfk "
             "getden irdden restartxf xc smearing kpts pps raw nbands",
         )
-
-
-def refused(value: dict[str, Any], fixed: str) -> dict[str, Any]:
-    """Keywords in lower case, unless one is among the words of `fixed` (a ValueError)."""
-    value = {name.lower(): one for name, one in value.items()}
-    for name in value:
-        if name.split("(")[0].strip() in fixed.split():
-            raise ValueError(_refusal(name))
-    return value
-
-
-def _refusal(name: str) -> str:
-    return (
-        f"{name} cannot be set: labels are static, neutral and on the mesh of kspacing, and what "
-        "has a key of its own is set there"
-    )
-
-
-def upper_keys(value: dict[str, Any]) -> dict[str, Any]:
-    """Nested mappings with the names of sections and keywords in upper case.
-
-    What follows the name of a section is its parameter and stays as it is (``KIND Al``).
-    """
-    result = {}
-    for key, one in value.items():
-        name, _, parameter = key.strip().partition(" ")
-        full = f"{name.upper()} {parameter.strip()}".strip()
-        result[full] = upper_keys(one) if isinstance(one, dict) else one
-    return result
-
-
-def paths(value: dict[str, Any], above: str = "") -> list[str]:
-    """Path of every section and keyword, names joined by slashes and without parameters."""
-    found = []
-    for key, one in value.items():
-        path = f"{above}/{key.split()[0]}".lstrip("/")
-        found += [path, *(paths(one, path) if isinstance(one, dict) else [])]
-    return found

@@ -90,7 +90,8 @@ class EspressoEngine(ProgramEngine[Espresso]):
         with (folder / INPUT).open("w") as stream:
             write_espresso_in(
                 stream, with_moments(atoms, shares), input_data=self._keywords(atoms, list(used)),
-                pseudopotentials=used, kpts=sizes,
+                pseudopotentials=used,
+                kpts=None if sizes == (1, 1, 1) else sizes,  # real wavefunctions at half the cost
             )  # fmt: skip
 
     def _keywords(self, atoms: Atoms, kinds: list[str]) -> Any:
