@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -73,8 +75,10 @@ def test_every_end_has_its_status(program, monkeypatch, tmp_path, name, how):
     status, reason, retry = ENDINGS[how]
     engine = make_engine(program(name, frame_time=2.0 if how == "hang" else 100.0))
     monkeypatch.setenv("DFT_STANDIN", how)
+    monkeypatch.setenv("DFT_STANDIN_LOG", str(tmp_path / "log"))
     started = time.monotonic()
     result = engine.calculate(alloy())
+    assert not Path(f"/proc/{(tmp_path / 'log').read_text().split()[1]}").exists()
     assert (result.status, result.retry) == (status, retry), result.reason
     assert reason in result.reason
     assert time.monotonic() - started < 20
@@ -109,3 +113,27 @@ def test_a_rerun_computes_what_is_left(program, monkeypatch, tmp_path, aluminium
     assert records["engine"].str.startswith(f"{name} ").all()
     label_shard(frames, make_engine(settings), store)
     assert len((tmp_path / "log").read_text().splitlines()) == 5
+
+
+def test_the_program_ends_with_its_job(program, monkeypatch, tmp_path):
+    """A job that is killed outright leaves no program behind that works on."""
+    monkeypatch.setenv("DFT_STANDIN", "hang")
+    monkeypatch.setenv("DFT_STANDIN_LOG", str(tmp_path / "log"))
+    code = (
+        "import sys\nfrom polymorphkd.label import make_engine\n"
+        "from polymorphkd.settings import Label\nfrom ase.build import bulk\n"
+        "make_engine(Label.model_validate_json(sys.argv[1])).calculate(bulk('Al', cubic=True))\n"
+    )
+    settings = program("abinit").model_dump_json()
+    with subprocess.Popen([sys.executable, "-c", code, settings]) as job:
+        until(lambda: (tmp_path / "log").exists())
+        job.kill()
+    number = (tmp_path / "log").read_text().split()[1]
+    until(lambda: not Path(f"/proc/{number}").exists())
+
+
+def until(ready, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        time.sleep(0.05)
