@@ -140,7 +140,9 @@ class ProgramEngine(ABC, Generic[S]):
         if report.converged is False:
             reason = f"not converged in {steps or self.settings.max_scf_steps} SCF steps"
             return Result("unconverged", reason, seconds, scf_steps=steps)
-        if machine := fault(ending.returncode, machine_messages(printed)):
+        # A program that gives up with a message may do so by a signal of its own.
+        code = None if report.message else ending.returncode
+        if machine := fault(code, machine_messages(printed)):
             return Result("crashed", machine, seconds, infrastructure=True)
         if report.message:
             return Result("crashed", report.message, seconds)
