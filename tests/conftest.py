@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,12 @@ def vasp_label(tmp_path, potentials) -> Callable[..., Label]:
         return Label(engine="vasp", vasp=values, max_failed_fraction=1.0)
 
     return make
+
+
+@pytest.fixture
+def program(tmp_path) -> Callable[..., Label]:
+    """Makes settings of labels by espresso, cp2k or abinit with a stand-in program."""
+    from program_runs import program_label, write_data
+
+    write_data(tmp_path / "data")
+    return partial(program_label, tmp_path)

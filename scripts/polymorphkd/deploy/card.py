@@ -41,6 +41,7 @@ class CardSources:
 
 RUNNING_ONLY = {
     *("command", "scratch", "keep", "frame_time", "frozen_time", "max_corrections"),
+    "potential_folder",
 }
 """Keys of an engine that decide where and how long it runs, and no label."""
 

@@ -12,6 +12,9 @@ from ..errors import EngineError
 from ..settings import Label
 from .ase_engine import AseCalculatorEngine
 from .gpaw_engine import GpawEngine
+from .programs.abinit import AbinitEngine
+from .programs.cp2k import Cp2kEngine
+from .programs.espresso import EspressoEngine
 from .result import Result
 from .vasp.engine import VaspEngine
 
@@ -56,10 +59,13 @@ class Engine(Protocol):
         ...
 
 
-ENGINES: dict[str, type[GpawEngine] | type[AseCalculatorEngine] | type[VaspEngine]] = {
+ENGINES: dict[str, type[Any]] = {
     "gpaw": GpawEngine,
     "ase": AseCalculatorEngine,
     "vasp": VaspEngine,
+    "espresso": EspressoEngine,
+    "cp2k": Cp2kEngine,
+    "abinit": AbinitEngine,
 }
 
 

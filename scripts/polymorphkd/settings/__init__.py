@@ -14,6 +14,7 @@ from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
 from .pools import Pool, deal_pools
+from .programs import Abinit, Cp2k, Cp2kKind, Espresso, Program
 from .seeds import Inputs, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
@@ -21,13 +22,17 @@ from .teacher import Mace, Relabel, Teacher
 from .use import Deploy, Properties
 
 __all__ = [
+    "Abinit",
     "Amplitudes",
     "AseEngine",
     "Choice",
     "Constraints",
+    "Cp2k",
+    "Cp2kKind",
     "Deepmd",
     "Deploy",
     "Displacements",
+    "Espresso",
     "Gate",
     "Gates",
     "Generate",
@@ -37,6 +42,7 @@ __all__ = [
     "Landscape",
     "Mace",
     "Pool",
+    "Program",
     "Properties",
     "Relabel",
     "Round",

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .base import Count, Fraction, ImportPath, Section
 from .pools import Pool, PoolName, check_pools
+from .programs import Abinit, Cp2k, Espresso
 
 
 class Gpaw(Section):
@@ -133,12 +134,15 @@ class Gates(Section):
 class Label(Section):
     """DFT labels of the standard set."""
 
-    engine: Literal["gpaw", "ase", "vasp"] = Field(
+    engine: Literal["gpaw", "ase", "vasp", "espresso", "cp2k", "abinit"] = Field(
         "gpaw", description="Engine that computes the labels"
     )
     gpaw: Gpaw = Field(Gpaw(), description="Settings of the engine gpaw")
     ase: AseEngine = Field(AseEngine(), description="Settings of the engine ase")
     vasp: Vasp = Field(Vasp(), description="Settings of the engine vasp")
+    espresso: Espresso = Field(Espresso(), description="Settings of the engine espresso")
+    cp2k: Cp2k = Field(Cp2k(), description="Settings of the engine cp2k")
+    abinit: Abinit = Field(Abinit(), description="Settings of the engine abinit")
     gates: Gates = Field(Gates(), description="Acceptance gates")
     n_shards: Count = Field(8, description="Jobs that the frames are dealt to")
     pools: dict[PoolName, Pool] = Field(

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import tarfile
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 
 from ...errors import EngineError
-from ...frames import from_atoms
-from ...provenance import atomic_path, digest
+from ...provenance import digest
 from ...settings import Vasp
 from ..result import Result
+from ..scratch import run_folder, tidy
 from .output import VaspOutput, judge
 
 if TYPE_CHECKING:
@@ -76,33 +74,15 @@ class VaspEngine:
         absent = sorted(set(atoms.get_chemical_symbols()) - set(self.settings.potentials))
         if absent:
             raise EngineError(f"label.vasp.potentials: names no POTCAR for {', '.join(absent)}")
-        folder = self._folder(atoms)
+        folder = run_folder(self.settings.scratch, self.settings_hash, atoms)
         order = write_inputs(folder, atoms, self.settings, mesh_cell)
         ending = run_job(folder, self.settings)
         output = read_xml(folder / "vasprun.xml")
         self._check_version(output)
         result = _result(ending, output, order, time.monotonic() - started)
-        self._tidy(folder, result.status == "ok")
+        # POTCARs are licensed, and known by their titles.
+        tidy(folder, result.status == "ok", self.settings.keep, unpacked={"POTCAR"})
         return result
-
-    def _folder(self, atoms: Atoms) -> Path:
-        name = from_atoms([atoms]).frame_ids()[0]
-        folder = Path(self.settings.scratch).resolve() / self.settings_hash / name
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed or failed
-        folder.mkdir(parents=True)
-        return folder
-
-    def _tidy(self, folder: Path, ok: bool) -> None:
-        keep = self.settings.keep
-        if not ok and keep != "none":
-            return
-        if keep == "all":
-            target = folder.with_suffix(".tar.gz")
-            with atomic_path(target) as temporary, tarfile.open(temporary, "w:gz") as archive:
-                for path in sorted(folder.iterdir()):
-                    if path.name != "POTCAR":  # licensed, and known by its title
-                        archive.add(path, f"{folder.name}/{path.name}")
-        shutil.rmtree(folder)
 
     def _check_version(self, output: VaspOutput) -> None:
         if output.settings is None:

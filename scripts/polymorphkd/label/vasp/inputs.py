@@ -14,7 +14,7 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar, PotcarSingle
 
 from ...provenance import digest
 from ...settings import Vasp
-from ..gpaw_engine import mesh
+from ..mesh import mesh
 
 VARIABLE = "PMG_VASP_PSP_DIR"
 """Environment variable (or key of ~/.pmgrc.yaml) that tells pymatgen where the POTCARs are."""

@@ -15,8 +15,9 @@ from custodian.vasp.jobs import VaspJob
 from ...errors import EngineError
 from ...processes import die_with_parent
 from ...settings import Vasp
+from ..machine import fault
 from .handlers import FrameTime, Frozen, SolverErrors, SolverUnconverged
-from .messages import MACHINE, messages_of
+from .messages import messages_of
 
 POLL = 0.2
 """Seconds between two looks at whether the program has ended."""
@@ -48,13 +49,7 @@ class Ending:
     @property
     def machine(self) -> str:
         """What went wrong around the program and not in it, empty for nothing."""
-        found = [name for name in self.messages if name in MACHINE]
-        code = self.returncode or 0
-        # Shells and mpirun report a signal as 128 + its number.
-        signal = -code if code < 0 else code - 128 if 128 < code < 160 else 0
-        if signal in (1, 2, 6, 7, 9, 15):
-            found.append(f"ended by signal {signal}")
-        return ", ".join(found)
+        return fault(self.returncode, self.messages)
 
 
 class _Job(VaspJob):

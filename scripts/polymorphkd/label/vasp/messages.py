@@ -7,16 +7,7 @@ from pathlib import Path
 from custodian.vasp.handlers import AliasingErrorHandler, StdErrHandler, VaspErrorHandler
 
 from ...readers.sources import open_bytes
-
-MACHINE = {
-    "out_of_memory": (
-        "Allocation would exceed memory limit", "Cannot allocate memory", "oom-kill",
-        "Out Of Memory", "out of memory", "insufficient virtual memory",
-    ),
-    "node_failure": ("NODE FAILURE", "node failure", "Connection reset by peer"),
-    "cancelled": ("DUE TO TIME LIMIT", "CANCELLED AT", "slurmstepd: error: *** STEP"),
-}  # fmt: skip
-"""Messages of the system around VASP: the frame is not to blame."""
+from ..machine import MACHINE
 
 HARMLESS = ("auto_nbands",)
 """Messages after which a finished run is as good as any."""
