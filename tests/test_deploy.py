@@ -59,12 +59,16 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_lammps_runs_the_example_conserves_energy_and_agrees_with_python(folder, tmp_path):
-    settings = Deploy(repeat=2, steps=400, timestep=1.0, temperature=150.0)
+    settings = Deploy(repeat=2, steps=400, timestep=1.0, temperature=150.0, timing_atoms=100)
     write_example(folder, TEMPLATES / "in.lammps.j2", example(), settings)
     model = load_student("deepmd", folder / "model.pb")
     thermo, result = check(folder, tmp_path / "work", ["Al"], model, settings, 1)
     assert result["passed"], result["reason"]
     assert result["n_atoms"] == 32
+    assert result["timing_atoms"] == 128
+    assert 1 < result["us_per_atom_step"] < 1e5
+    screen = (tmp_path / "work" / "timing" / "log.lammps").read_text()
+    assert "for 20 steps with 128 atoms" in screen
     assert result["forces_agree_eV_per_A"] < 1e-4
     assert abs(result["drift_meV_per_atom_per_ps"]) < 1.0
     assert result["fluctuation_meV_per_atom"] < 0.2
@@ -119,6 +123,7 @@ NVE = {
     "drift_meV_per_atom_per_ps": 0.01,
     "fluctuation_meV_per_atom": 0.05,
     "us_per_atom_step": 90.0,
+    "timing_atoms": 4096,
     "n_atoms": 256,
     "steps": 2000,
     "temperature_mean_K": 301.0,
@@ -157,6 +162,7 @@ def test_card_holds_the_numbers_of_its_sources(tmp_path):
         "on 21 held-out DFT",
         "| deviation | +1.00 % | +0.0 % |",
         "Passed: 256 atoms",
+        "90 µs per atom and step on one core (4096 atoms)",
         "4 to 8 atoms per periodic cell, 13.2 to 20.4 Å³ per atom",
         "GPAW plane-wave DFT: xc PBE",
         "lmp -in in.lammps",

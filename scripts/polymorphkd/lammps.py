@@ -6,7 +6,7 @@ import ctypes
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +32,9 @@ THERMO_COLUMNS = {
 """Names of LAMMPS and ours, which carry the unit."""
 
 
-def run_lammps(work: Path, threads: int, stage: str = "lammps") -> tuple[bool, str]:
+def run_lammps(
+    work: Path, threads: int, stage: str = "lammps", variables: Mapping[str, int] | None = None
+) -> tuple[bool, str]:
     """Run ``lmp -in in.lammps`` in `work`.
 
     Parameters
@@ -41,6 +43,8 @@ def run_lammps(work: Path, threads: int, stage: str = "lammps") -> tuple[bool, s
     threads : int
     stage : str
         What an error message starts with.
+    variables : mapping, optional
+        Values of index variables of the input, as ``-var`` sets them.
 
     Returns
     -------
@@ -54,9 +58,10 @@ def run_lammps(work: Path, threads: int, stage: str = "lammps") -> tuple[bool, s
     StageError
         LAMMPS failed for another reason.
     """
+    given = [word for name, n in (variables or {}).items() for word in ("-var", name, str(n))]
     with (work / "screen.txt").open("wb") as screen:
         code = subprocess.run(
-            [program("lmp"), "-in", "in.lammps"],
+            [program("lmp"), "-in", "in.lammps", *given],
             cwd=work,
             env=dict(thread_environment(threads)),
             stdout=screen,

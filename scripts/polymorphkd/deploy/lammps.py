@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import pandas as pd
 from ase import Atoms
 from ase.io import read, write
 
+from ..errors import StageError
 from ..frames import from_atoms
 from ..lammps import read_thermo, run_lammps
 from ..predict import Predictor
@@ -30,6 +32,9 @@ FORCE_TOLERANCE = 1e-3
 """Largest accepted difference between LAMMPS's and Python's forces, eV/Å."""
 
 THERMO_LINES = 200
+
+TIMING_STEPS = 20
+"""Steps of the run that measures the cost of one."""
 
 _LOOP_TIME = re.compile(r"Loop time of (?P<seconds>\S+) on")
 
@@ -160,13 +165,13 @@ def check(
     DataFrame
         See :func:`polymorphkd.lammps.read_thermo`.
     dict
-        drift_meV_per_atom_per_ps, fluctuation_meV_per_atom, us_per_atom_step, n_atoms,
-        steps, temperature_mean_K (second half), forces_agree_eV_per_A, passed, reason.
+        drift_meV_per_atom_per_ps, fluctuation_meV_per_atom, n_atoms, steps,
+        temperature_mean_K (second half), forces_agree_eV_per_A, passed, reason; and
+        us_per_atom_step with timing_atoms, the size that it was measured at.
     """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    for name in ("in.lammps", "structure.data", "model.pb"):
-        shutil.copyfile(folder / name, work / name)
+    _copy(folder, work)
     logger.info("LAMMPS: %d steps of %g fs", settings.steps, settings.timestep)
     finished, reason = run_lammps(work, threads, "deploy")
     thermo = read_thermo(work)[-1]
@@ -174,6 +179,7 @@ def check(
         "drift_meV_per_atom_per_ps": None,
         "fluctuation_meV_per_atom": None,
         "us_per_atom_step": None,
+        "timing_atoms": None,
         "n_atoms": _n_atoms(work),
         "steps": settings.steps,
         "temperature_mean_K": None,
@@ -183,8 +189,38 @@ def check(
         "reason": reason,
     }
     if finished:
-        result |= _judge(thermo, work, result, settings)
+        result |= _judge(thermo, result, settings)
+        result |= measure_cost(folder, work / "timing", settings.timing_atoms, threads)
     return thermo, result
+
+
+def _copy(folder: Path, work: Path) -> None:
+    for name in ("in.lammps", "structure.data", "model.pb"):
+        shutil.copyfile(folder / name, work / name)
+
+
+def measure_cost(folder: Path, work: Path, n_atoms: int, threads: int) -> dict[str, Any]:
+    """Cost of a step of the example of `folder`, repeated to at least `n_atoms` atoms.
+
+    Returns
+    -------
+    dict
+        us_per_atom_step (wall time of the loop, without the start) and timing_atoms.
+    """
+    work.mkdir()
+    _copy(folder, work)
+    copies = [1, 1, 1]
+    own = _n_atoms(work)
+    while own * math.prod(copies) < n_atoms:
+        copies[copies.index(min(copies))] *= 2
+    size = own * math.prod(copies)
+    variables = dict(zip(("nx", "ny", "nz"), copies, strict=True))
+    finished, reason = run_lammps(work, threads, "deploy", {**variables, "steps": TIMING_STEPS})
+    loop = _LOOP_TIME.search((work / "log.lammps").read_text())
+    if not finished or loop is None:
+        raise StageError(f"deploy: the run of {size} atoms gave no time of its loop: {reason}")
+    seconds = float(loop["seconds"])
+    return {"us_per_atom_step": 1e6 * seconds / (size * TIMING_STEPS), "timing_atoms": size}
 
 
 def _n_atoms(work: Path) -> int:
@@ -193,15 +229,12 @@ def _n_atoms(work: Path) -> int:
     return int(match[1])
 
 
-def _judge(
-    thermo: pd.DataFrame, work: Path, result: dict[str, Any], settings: Deploy
-) -> dict[str, Any]:
+def _judge(thermo: pd.DataFrame, result: dict[str, Any], settings: Deploy) -> dict[str, Any]:
     """Numbers and verdict of a run that reached its end."""
     n_atoms, force = result["n_atoms"], result["forces_agree_eV_per_A"]
     drift, fluctuation = conservation(
         thermo["time_ps"].to_numpy(), thermo["total_eV"].to_numpy(), n_atoms
     )
-    loop = _LOOP_TIME.search((work / "log.lammps").read_text())
     reasons = []
     if not abs(drift) <= settings.max_drift:
         reasons.append(f"drift {drift:.3g} meV/atom/ps exceeds {settings.max_drift:g}")
@@ -210,9 +243,6 @@ def _judge(
     return {
         "drift_meV_per_atom_per_ps": drift,
         "fluctuation_meV_per_atom": fluctuation,
-        "us_per_atom_step": (
-            1e6 * float(loop["seconds"]) / (n_atoms * settings.steps) if loop else None
-        ),
         "temperature_mean_K": float(thermo["temperature_K"][len(thermo) // 2 :].mean()),
         "passed": not reasons,
         "reason": "; ".join(reasons),

@@ -269,7 +269,8 @@ def nve_section(run: Run) -> Section:
         ("drift_meV_per_atom_per_ps", "drift of the total energy (meV per atom per ps)"),
         ("fluctuation_meV_per_atom", "fluctuation about the drift (meV per atom)"),
         ("temperature_mean_K", "mean temperature, second half (K)"),
-        ("us_per_atom_step", "cost (µs per atom and step)"),
+        ("us_per_atom_step", "cost (µs per atom and step, on one core)"),
+        ("timing_atoms", "atoms of the run that measured it"),
         ("forces_agree_eV_per_A", "largest difference to Python's forces (eV/Å)"),
     ):
         if numbers.get(key) is not None:

@@ -28,6 +28,9 @@ class Deploy(Section):
     temperature: float = Field(300.0, gt=0, description="Temperature of the NVE run, K")
     timestep: float = Field(2.0, gt=0, le=10, description="Time step, fs")
     steps: Count = Field(2000, description="Steps of the NVE run")
+    timing_atoms: Count = Field(
+        4000, description="Fewest atoms of the run that measures the cost of a step"
+    )
     max_drift: float = Field(
         1.0, gt=0, description="Largest drift of the total energy, meV per atom per ps"
     )
