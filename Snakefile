@@ -28,3 +28,4 @@ rule all:
         expand("results/{material}/report.html", material=MATERIALS),
         expand("results/{material}/summary.json", material=MATERIALS),
         expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),
+        melt_figures,

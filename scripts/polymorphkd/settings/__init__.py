@@ -14,7 +14,7 @@ from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
 from .pools import Pool, deal_pools
-from .seeds import Inputs, SeedMD, Seeds
+from .seeds import Inputs, MDStage, MeltQuench, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
 from .teacher import Mace, Relabel, Teacher
@@ -35,7 +35,9 @@ __all__ = [
     "Inputs",
     "Label",
     "Landscape",
+    "MDStage",
     "Mace",
+    "MeltQuench",
     "Pool",
     "Properties",
     "Relabel",
