@@ -44,7 +44,7 @@ def add_import_labels(commands: argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument(
         "inputs", nargs="+", metavar="FILE",
-        help="OUTCAR, vasprun.xml, extended XYZ, DeePMD folders; compressed ones and globs too",
+        help="OUTCAR, vasprun.xml, ML_AB, extended XYZ, DeePMD folders; compressed ones, globs",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT",

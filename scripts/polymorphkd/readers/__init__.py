@@ -24,6 +24,7 @@ MODULES = {
     "deepmd": "deepmd",
     "xyz": "xyz",
     "dump": "dump",
+    "ml_ab": "ml_ab",
     "ase": "ase_formats",
 }
 """Format, as :func:`sources.format_of` names it, and the module that reads it."""
@@ -40,8 +41,9 @@ def stream(
     Parameters
     ----------
     path : path
-        Parquet of this project, (extended) XYZ, a LAMMPS text dump, a DeePMD folder, or any
-        file that ASE reads; text may be compressed (.gz, .bz2, .xz, .zst).
+        Parquet of this project, (extended) XYZ, a LAMMPS text dump, an ML_AB of
+        VASP, a DeePMD folder, or any file that ASE reads; text may be compressed (.gz, .bz2,
+        .xz, .zst).
     atoms_per_chunk : int
         A chunk is full with so many atoms.
     start_at : int
