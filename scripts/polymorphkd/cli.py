@@ -15,7 +15,7 @@ from typing import Any
 
 from . import run_commands
 from .errors import InputError, PolymorphKDError
-from .label_cli import add_import_labels
+from .label_cli import add_aimd_deck, add_import_labels
 from .options import (
     LANDSCAPE,
     add_landscape_options,
@@ -379,6 +379,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_coverage(commands)
     _add_plot(commands)
     add_import_labels(commands)
+    add_aimd_deck(commands)
 
     schema = commands.add_parser("schema", help="write the JSON schema and the tables of keys")
     schema.add_argument("--check", action="store_true", help="only tell whether they are current")

@@ -12,12 +12,12 @@ import numpy as np
 from ase import Atoms
 
 from ..calculators import make_calculator
-from ..errors import InputError, StageError
+from ..errors import InputError
 from ..frames import from_atoms
 from ..progress import Counter, logger
 from ..provenance import algorithm_version, digest, rng
 from ..readers import read_frames
-from ..settings import MeltQuench, Settings
+from ..settings import MeltQuench, SeedMD, Settings
 from ..settings.seeds import PrototypeName
 from .ase_md import run_ase
 from .lammps_md import run_resumable
@@ -38,11 +38,8 @@ class Done:
 
 
 def schedule_of(settings: Settings) -> MeltQuench:
-    """The melt-quench of a material that has one."""
-    md = settings.seeds.md
-    if md is None or md.melt_quench is None:
-        raise StageError(f"{settings.material}: seeds.md.melt_quench is not set")
-    return md.melt_quench
+    """The melt-quench of a material; that of the paper where it names none."""
+    return (settings.seeds.md or SeedMD()).melt_quench or MeltQuench()
 
 
 def is_prototype(start: str) -> bool:
