@@ -25,6 +25,7 @@ MODULES = {
     "xyz": "xyz",
     "dump": "dump",
     "ml_ab": "ml_ab",
+    "xdatcar": "xdatcar",
     "ase": "ase_formats",
 }
 """Format, as :func:`sources.format_of` names it, and the module that reads it."""
@@ -41,9 +42,9 @@ def stream(
     Parameters
     ----------
     path : path
-        Parquet of this project, (extended) XYZ, a LAMMPS text dump, an ML_AB of
-        VASP, a DeePMD folder, or any file that ASE reads; text may be compressed (.gz, .bz2,
-        .xz, .zst).
+        Parquet of this project, (extended) XYZ, a LAMMPS text dump, XDATCAR or ML_AB of VASP,
+        a DeePMD folder, or any file that ASE reads; text may be compressed (.gz, .bz2, .xz,
+        .zst).
     atoms_per_chunk : int
         A chunk is full with so many atoms.
     start_at : int

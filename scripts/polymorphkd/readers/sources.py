@@ -63,6 +63,8 @@ def format_of(path: Path) -> str:
             return "dump"
         if b"The number of configurations" in head and b"*" * 20 in head:
             return "ml_ab"
+        if b"Direct configuration=" in head:
+            return "xdatcar"
         plain = path.with_suffix("") if path.suffix in COMPRESSED else path
         if plain.suffix in (".xyz", ".extxyz"):
             return "xyz"

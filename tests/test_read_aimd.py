@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.io import write
+from ase.io import read, write
 from ml_ab import ml_ab
 from polymorphkd.cli import main
 from polymorphkd.config import validate
@@ -181,3 +181,56 @@ def test_an_xdatcar_of_npt_keeps_the_cell_of_each_step(tmp_path):
             frames.atoms(i).get_all_distances(mic=True), image.get_all_distances(mic=True),
             atol=1e-5,
         )  # fmt: skip
+
+
+def xdatcar(n: int, names: str = "Al   Cu", every_header: bool = True) -> str:
+    """As VASP writes it: a header before each frame where the cell changes."""
+    text = ""
+    for k in range(1, n + 1):
+        if every_header or k == 1:
+            a = 4.0 + 0.01 * k
+            rows = np.array([[a, 0, 0], [0.2, a, 0], [0, 0, a]])
+            cell = "".join("".join(f"{x:12.6f}" for x in row) + "\n" for row in rows)
+            text += f"Al Cu melt\n           1\n{cell}   {names}\n     2     2\n"
+        text += f"Direct configuration= {k:5d}\n"
+        for x, y, z in ((0, 0, 0.001 * k), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, -0.02)):
+            text += f"  {x:.8f}  {y:.8f}  {z:.8f}\n"
+    return text
+
+
+@pytest.mark.parametrize("every_header", [True, False])
+def test_an_xdatcar_in_the_layout_of_vasp_reads_as_in_ase(tmp_path, every_header):
+    path = tmp_path / "XDATCAR"
+    path.write_text(xdatcar(5, every_header=every_header))
+    frames, peers = read_frames(path), read(path, index=":", format="vasp-xdatcar")
+    assert len(frames) == len(peers) == 5
+    for i, peer in enumerate(peers):
+        atoms = frames.atoms(i)
+        assert atoms.get_chemical_symbols() == peer.get_chemical_symbols()
+        np.testing.assert_allclose(atoms.cell, peer.cell, atol=1e-9)
+        np.testing.assert_allclose(atoms.positions, peer.positions, atol=1e-7)
+    assert read_at(path, [3]).cells[0, 0, 0] == pytest.approx(4.04 if every_header else 4.01)
+    assert [c.index.tolist() for c in stream(path, atoms_per_chunk=8)] == [[0, 1], [2, 3], [4]]
+    assert [c.index.tolist() for c in stream(path, start_at=3)] == [[3, 4]]
+
+
+@pytest.mark.parametrize("cut", [3, 50, 160, 200, 230])
+def test_a_torn_xdatcar_loses_its_last_frame_alone(tmp_path, cut):
+    path = tmp_path / "XDATCAR"
+    path.write_text(xdatcar(4)[:-cut])
+    (chunk,) = stream(path)
+    assert len(chunk.frames) == 3
+    assert [(one.index, one.reason) for one in chunk.broken] == [
+        (3, "the file ends within this frame")
+    ]
+
+
+def test_names_of_potentials_and_broken_lines_of_an_xdatcar(tmp_path):
+    path = tmp_path / "XDATCAR"
+    path.write_text(xdatcar(2, "Al_pv/4f3a91 Cu/aa17").replace("0.00200000", "**********"))
+    (chunk,) = stream(path)
+    assert chunk.frames.numbers.tolist() == [13, 13, 29, 29]
+    assert [one.index for one in chunk.broken] == [1]
+    path.write_text(xdatcar(2, "Al"))
+    with pytest.raises(InputError, match="header: expected three vectors, then elements"):
+        read_frames(path)
