@@ -15,7 +15,7 @@ class Inputs(Section):
     seeds: list[str] = Field(
         [],
         description="Structure files in any format ASE reads (POSCAR, XDATCAR, vasprun.xml, "
-        "extxyz, LAMMPS dump); they replace prototypes and MD as seeds",
+        "extxyz, LAMMPS dump), or ML_AB of VASP; they replace prototypes and MD as seeds",
     )
     library: str | None = Field(
         None,
