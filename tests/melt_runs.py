@@ -51,16 +51,18 @@ def copper_run(work: Path, seed: int = 1, **calculator: Any) -> Run:
     )  # fmt: skip
 
 
-def argon_run(work: Path, picoseconds: float = 19.2, timestep: float = 4.0) -> Run:
-    """108 atoms of liquid argon in the making."""
-    dynamics = Dynamics(timestep, 0.1, 1.0, 40)
-    stages = [
-        stage("melt", (20, 150), (0.05, 0.05), picoseconds / 2),
-        stage("quench", (150, 20), (0.05, 0.0), picoseconds / 2),
-    ]
+ARGON_DYNAMICS = Dynamics(4.0, 0.1, 1.0, 40)
+ARGON_STAGES = [
+    stage("melt", (20, 150), (0.05, 0.05), 9.6),
+    stage("quench", (150, 20), (0.05, 0.0), 9.6),
+]
+
+
+def argon_run(work: Path, dynamics: Dynamics = ARGON_DYNAMICS) -> Run:
+    """108 atoms of argon, 4,800 steps."""
     return run_resumable(
         work, TEMPLATE, bulk("Ar", "fcc", 5.3, cubic=True).repeat(3), ARGON, ["Ar"],
-        plan(stages, dynamics), dynamics, np.random.default_rng(2),
+        plan(ARGON_STAGES, dynamics), dynamics, np.random.default_rng(2),
     )  # fmt: skip
 
 

@@ -147,7 +147,10 @@ def _check_prototypes(settings: Settings, where: str) -> None:
         located(plan.commands)
     elif seeds.md is not None:
         md = AseEngine(calculator=seeds.md.calculator, arguments=seeds.md.arguments)
-        problem = AseCalculatorEngine.problem(md, settings.elements[:1])
+        # Prototypes are of the first element, files of any.
+        own = plan is not None and not all(is_prototype(start) for start in plan.starts)
+        elements = settings.elements if own else settings.elements[:1]
+        problem = AseCalculatorEngine.problem(md, elements)
         if problem:
             raise EngineError(
                 f"{where}: seeds.md.calculator: {problem}; name a calculator that knows the "

@@ -19,7 +19,7 @@ from ..provenance import atomic_path
 from ..settings import MDStage
 from ..template import render
 from .lammps_starts import TRAJECTORY, frames, joined, newest, step
-from .schedule import Dynamics, Plan, Run, plan, problem_of
+from .schedule import Dynamics, Leg, Plan, Run, plan, problem_of
 
 RESTARTS = 20
 """Restart files over a whole run: at most a twentieth of it is done twice."""
@@ -94,12 +94,23 @@ def _write_input(
         dump_every=schedule.frame_every,
         trajectory=TRAJECTORY,
         temperature_damping=dynamics.temperature_damping,
-        pressure_damping=dynamics.pressure_damping,
-        legs=[leg for leg in schedule.legs if leg.end > done],
+        legs=[
+            (leg, _damping(leg, max(done, leg.start), dynamics.pressure_damping))
+            for leg in schedule.legs
+            if leg.end > done
+        ],
         first_temperature=schedule.legs[0].stage.temperature[0],
         restart=restart,
         restart_every=restart_every,
     )
+
+
+def _damping(leg: Leg, step: int, damping: float) -> float:
+    """Pdamp (ps) that gives the barostat the mass it has had from the start of the stage.
+
+    LAMMPS sets this mass once in a run, in proportion to the temperature and to Pdamp squared.
+    """
+    return damping * float(np.sqrt(leg.targets(leg.start)[0] / leg.targets(step)[0]))
 
 
 def run_md(work: Path, threads: int = 1) -> float:
