@@ -225,6 +225,16 @@ def test_a_torn_xdatcar_loses_its_last_frame_alone(tmp_path, cut):
     ]
 
 
+def test_the_whole_frames_of_a_torn_xdatcar_can_be_saved(tmp_path, capsys):
+    path, out = tmp_path / "XDATCAR", tmp_path / "whole.extxyz"
+    path.write_text(xdatcar(4)[:-50])
+    assert main(["convert", str(path), str(out)]) == 1
+    assert "frame 3: the file ends within this frame" in capsys.readouterr().err
+    assert main(["convert", "--skip-broken", str(path), str(out)]) == 0
+    assert "left out: " in capsys.readouterr().err
+    assert len(read_frames(out)) == 3
+
+
 def test_names_of_potentials_and_broken_lines_of_an_xdatcar(tmp_path):
     path = tmp_path / "XDATCAR"
     path.write_text(xdatcar(2, "Al_pv/4f3a91 Cu/aa17").replace("0.00200000", "**********"))

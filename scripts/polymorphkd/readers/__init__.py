@@ -117,7 +117,9 @@ def read_at(path: str | Path, indices: Sequence[int] | np.ndarray) -> Frames:
     return concatenate([chunk.frames for chunk in chunks]).take(np.searchsorted(index, asked))
 
 
-def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frames:
+def read_frames(
+    path: str | Path, labels_from_calculator: bool = False, broken: list[Broken] | None = None
+) -> Frames:
     """Read every frame of one source at once; see :func:`stream` for the formats.
 
     Parameters
@@ -125,6 +127,8 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
     path : path
     labels_from_calculator : bool
         Also accept labels that are not under ``REF_`` keys (a DFT output file).
+    broken : list of Broken, optional
+        Where it is given, broken frames are added to it and left out.
 
     Raises
     ------
@@ -134,7 +138,9 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
     """
     parts = []
     for chunk in stream(path, labels_from_calculator=labels_from_calculator):
-        for one in chunk.broken:
+        if broken is not None:
+            broken.extend(chunk.broken)
+        for one in chunk.broken if broken is None else []:
             raise unreadable(Path(path), f"frame {one.index}: {one.reason}")
         parts.append(chunk.frames)
     return parts[0] if len(parts) == 1 else concatenate(parts)
