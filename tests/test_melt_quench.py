@@ -18,6 +18,7 @@ from ase.io import write
 from melt_runs import ARGON_DYNAMICS, ARGON_STAGES, argon_run, copper_run, stage
 from polymorphkd.config import validate
 from polymorphkd.errors import ConfigError, InputError, StageError
+from polymorphkd.lammps import located
 from polymorphkd.landscape import points
 from polymorphkd.preflight import preflight
 from polymorphkd.seeds import collect
@@ -245,6 +246,7 @@ def test_starts(tmp_path):
     assert len(start_cell(material(), "fcc")) == 108
     assert len(supercell(prototype("diamond", "Al", 16.5), 60)) == 64
     assert len(supercell(prototype("a15", "Al", 16.5), 2)) == 8
+    assert supercell(prototype("sc", "Al", 16.5), 1000).cell.lengths().std() < 1e-9  # at once
     mine = bulk("Al", "bcc", 3.2, cubic=True).repeat(2)
     write(tmp_path / "mine.extxyz", [bulk("Al"), mine])
     cell = start_cell(material(), str(tmp_path / "mine.extxyz"))
@@ -273,6 +275,15 @@ def test_settings_that_make_no_sense(melt, message):
 def test_a_start_that_does_not_exist_is_refused_at_once():
     with pytest.raises(InputError, match=r"starts: gold: no such file, and none of .* fcc, bcc"):
         preflight(material(starts=["gold"]))
+
+
+def test_files_of_a_potential_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.eam").write_text("x")
+    (tmp_path / "Al").write_text("x")  # an element stays an element
+    lines = located(["pair_style eam", "pair_coeff * * mine.eam Al", "pair_coeff 1 1 SiC.tersoff"])
+    assert lines[:2] == ["pair_style eam", f"pair_coeff * * {tmp_path / 'mine.eam'} Al"]
+    assert Path(lines[2].split()[-1]).is_file()
 
 
 @pytest.mark.slow

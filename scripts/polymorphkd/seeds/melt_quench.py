@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -71,15 +69,16 @@ def start_cell(settings: Settings, start: str) -> Atoms:
 def supercell(crystal: Atoms, n_atoms: int) -> Atoms:
     """The most compact supercell with about `n_atoms` atoms."""
     edges = crystal.cell.lengths()
-    most = max(1, math.ceil((1 + NEAR) * n_atoms / len(crystal)))
+    most = max(1, int((1 + NEAR) * n_atoms / len(crystal)))
     best: tuple[float, tuple[int, int, int]] = (np.inf, (1, 1, 1))
-    for a, b, c in itertools.product(range(1, most + 1), repeat=3):
-        repeat = (a, b, c)
-        count = math.prod(repeat) * len(crystal)
-        off = abs(count / n_atoms - 1)
-        if off <= NEAR:
-            length = np.sum((edges * repeat) ** 2) / np.prod(edges * repeat) ** (2 / 3)
-            best = min(best, (round(float(length) * (1 + off), 9), repeat))
+    for a in range(1, most + 1):
+        for b in range(1, most // a + 1):
+            for c in range(1, most // (a * b) + 1):
+                off = abs(a * b * c * len(crystal) / n_atoms - 1)
+                if off <= NEAR:
+                    lengths = edges * (a, b, c)
+                    long = float(np.sum(lengths**2) / np.prod(lengths) ** (2 / 3))
+                    best = min(best, (round(long * (1 + off), 9), (a, b, c)))
     return crystal.repeat(best[1])
 
 
