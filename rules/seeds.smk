@@ -1,7 +1,6 @@
 rule run_seed_md:
     input:
-        start=start_file,
-        template=f"{workflow.basedir}/workflow/templates/in.md.lammps.j2",
+        start_file,
     output:
         frames="results/{material}/seeds/md/{shard}.parquet",
         table="results/{material}/seeds/md/{shard}.tsv",

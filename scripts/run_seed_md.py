@@ -10,7 +10,7 @@ from polymorphkd.seeds.melt_runs import melt_run, run_table, write_run
 start = snakemake.params.start
 with job(snakemake.log[0], f"melt {start}"):
     settings = validate(snakemake.params.settings, "seeds")
-    done = run_start(settings, start, Path(snakemake.params.work), Path(snakemake.input.template))
+    done = run_start(settings, start, Path(snakemake.params.work))
     run = melt_run(start, done.run)
     if run.reason:
         logger.warning("the run failed: %s", run.reason)

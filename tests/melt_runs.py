@@ -15,7 +15,6 @@ from polymorphkd.seeds.lammps_md import run_resumable
 from polymorphkd.seeds.schedule import Dynamics, Run, plan
 from polymorphkd.settings import MDStage
 
-TEMPLATE = Path(__file__).parents[1] / "workflow" / "templates" / "in.md.lammps.j2"
 ARGON = ["pair_style lj/cut 8.0", "pair_coeff 1 1 0.0104 3.4"]
 
 
@@ -61,7 +60,7 @@ ARGON_STAGES = [
 def argon_run(work: Path, dynamics: Dynamics = ARGON_DYNAMICS) -> Run:
     """108 atoms of argon, 4,800 steps."""
     return run_resumable(
-        work, TEMPLATE, bulk("Ar", "fcc", 5.3, cubic=True).repeat(3), ARGON, ["Ar"],
+        work, bulk("Ar", "fcc", 5.3, cubic=True).repeat(3), ARGON, ["Ar"],
         plan(ARGON_STAGES, dynamics), dynamics, np.random.default_rng(2),
     )  # fmt: skip
 

@@ -1,7 +1,6 @@
 """Carbon seeds: crystals that spglib knows, ways between them, C60; and MD in LAMMPS."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from polymorphkd.seeds.carbon import PATHWAYS, STACKS, carbon, fullerite, pathwa
 from polymorphkd.seeds.lammps_md import md_frames, md_thermo, run_md, write_md
 from polymorphkd.seeds.schedule import Dynamics
 from polymorphkd.settings import MDStage
-
-TEMPLATE = Path(__file__).parents[1] / "workflow" / "templates" / "in.md.lammps.j2"
 
 
 def space_group(atoms) -> int:
@@ -81,7 +78,7 @@ def test_stages_run_in_lammps_and_frames_know_theirs(tmp_path):
     atoms = bulk("C", "diamond", 3.567, cubic=True).repeat(2)
     dynamics = Dynamics(timestep=1.0, pressure_damping=0.1, frames=5)
     write_md(
-        tmp_path, TEMPLATE, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), stages(),
+        tmp_path, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), stages(),
         dynamics, np.random.default_rng(3),
     )  # fmt: skip
     assert run_md(tmp_path) > 0
@@ -102,7 +99,7 @@ def test_a_run_that_flies_apart_is_named(tmp_path):
     atoms.positions[1] = atoms.positions[0] + 0.02
     hot = [MDStage(name="boil", temperature=(3e5, 3e5), pressure=(0, 0), picoseconds=1.0)]
     write_md(
-        tmp_path, TEMPLATE, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), hot,
+        tmp_path, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), hot,
         Dynamics(timestep=10.0), np.random.default_rng(3),
     )  # fmt: skip
     with pytest.raises(StageError, match=r"molecular dynamics"):

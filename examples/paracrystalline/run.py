@@ -36,7 +36,6 @@ from polymorphkd.seeds.lammps_md import md_frames, md_thermo, run_md, write_md
 from polymorphkd.seeds.schedule import Dynamics
 from polymorphkd.settings import Generate, Landscape, MDStage
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "workflow" / "templates" / "in.md.lammps.j2"
 COLOURS = {"MD": "#0072B2", "generated": "#D55E00"}
 
 
@@ -51,7 +50,7 @@ def molecular_dynamics(config: dict[str, Any], folder: Path) -> Frames:
         style, file = config["potential"]
         dynamics = Dynamics(frames=config["frames"])
         random = rng(config["seed"], "C60", "seeds", "md")
-        write_md(work, TEMPLATE, crystal, Potential(style, file, ("C",)), stages, dynamics, random)
+        write_md(work, crystal, Potential(style, file, ("C",)), stages, dynamics, random)
         seconds = run_md(work)
         print(f"MD: {seconds:.0f} s", flush=True)
         write_frames(kept, md_frames(work, md_thermo(work, stages, dynamics)))

@@ -17,7 +17,7 @@ from ..frames import Frames, from_atoms
 from ..lammps import Potential, located, run_lammps
 from ..provenance import atomic_path
 from ..settings import MDStage
-from ..template import render
+from ..template import TEMPLATES, render
 from .lammps_starts import TRAJECTORY, frames, joined, newest, step
 from .schedule import Dynamics, Leg, Plan, Run, plan, problem_of
 
@@ -27,7 +27,6 @@ RESTARTS = 20
 
 def write_md(
     work: Path,
-    template: Path,
     atoms: Atoms,
     potential: Potential,
     stages: Sequence[MDStage],
@@ -39,8 +38,6 @@ def write_md(
     Parameters
     ----------
     work : Path
-    template : Path
-        ``in.md.lammps.j2``.
     atoms : Atoms
         Start, periodic in all directions.
     potential, stages, dynamics
@@ -53,9 +50,7 @@ def write_md(
         f"pair_style      {potential.style}",
         f"pair_coeff      * * {potential.file} {' '.join(potential.elements)}",
     ]
-    _write_input(
-        work, template, commands, potential.elements, plan(stages, dynamics), dynamics, rng
-    )
+    _write_input(work, commands, potential.elements, plan(stages, dynamics), dynamics, rng)
 
 
 def _write_data(work: Path, atoms: Atoms, elements: Sequence[str]) -> None:
@@ -72,7 +67,6 @@ def _write_data(work: Path, atoms: Atoms, elements: Sequence[str]) -> None:
 
 def _write_input(
     work: Path,
-    template: Path,
     commands: Sequence[str],
     elements: Sequence[str],
     schedule: Plan,
@@ -83,7 +77,7 @@ def _write_input(
 ) -> None:
     done = 0 if restart is None else step(restart)
     render(
-        template,
+        TEMPLATES / "in.md.lammps.j2",
         work / "in.lammps",
         title=" / ".join(leg.stage.name for leg in schedule.legs),
         commands=commands,
@@ -130,7 +124,6 @@ def run_md(work: Path, threads: int = 1) -> float:
 
 def run_resumable(
     work: Path,
-    template: Path,
     atoms: Atoms,
     commands: Sequence[str],
     elements: Sequence[str],
@@ -145,7 +138,7 @@ def run_resumable(
 
     Parameters
     ----------
-    work, template, atoms
+    work, atoms
         As of :func:`write_md`.
     commands : sequence of str
         Lines that define the potential.
@@ -165,7 +158,7 @@ def run_resumable(
     _write_data(folder, atoms, elements)
     frames_per_restart = max(1, schedule.end // schedule.frame_every // RESTARTS)
     _write_input(
-        folder, template, located(commands), elements, schedule, dynamics, rng,
+        folder, located(commands), elements, schedule, dynamics, rng,
         None if restart is None else restart.resolve(), frames_per_restart * schedule.frame_every,
     )  # fmt: skip
     _, reason = run_lammps(folder, 1, "molecular dynamics")

@@ -82,7 +82,7 @@ def supercell(crystal: Atoms, n_atoms: int) -> Atoms:
     return crystal.repeat(best[1])
 
 
-def run_start(settings: Settings, start: str, work: Path, template: Path) -> Done:
+def run_start(settings: Settings, start: str, work: Path) -> Done:
     """Do one run, or what is left of it.
 
     Parameters
@@ -93,8 +93,6 @@ def run_start(settings: Settings, start: str, work: Path, template: Path) -> Don
     work : Path
         Holds a folder per run, named by the digest of all that decides it, so that a run goes
         on only from what was made with the same settings.
-    template : Path
-        ``in.md.lammps.j2``.
 
     Raises
     ------
@@ -121,7 +119,7 @@ def run_start(settings: Settings, start: str, work: Path, template: Path) -> Don
     logger.info("%s: %d atoms, %d steps with %s", start, len(cell), schedule.end, chosen.program)
     if chosen.program == "lammps":
         run = run_resumable(
-            work / name, template, cell, chosen.commands, settings.elements, schedule, dynamics,
+            work / name, cell, chosen.commands, settings.elements, schedule, dynamics,
             random,
         )  # fmt: skip
     else:

@@ -17,14 +17,12 @@ from ase import Atoms
 from pymatgen.io.vasp import Incar, Kpoints
 
 from ...errors import ConfigError, InputError
-from ...provenance import PACKAGE, rng
+from ...provenance import rng
 from ...seeds.melt_quench import schedule_of
 from ...settings import MDStage, MeltQuench, SeedMD, Settings, Vasp
-from ...template import render
+from ...template import TEMPLATES, render
 from ..gpaw_engine import mesh
 from .inputs import incar, potential_problem, potentials_text, write_poscar
-
-TEMPLATES = PACKAGE.parents[1] / "workflow" / "templates"
 
 LATTICE_MASS = 1000.0
 """PMASS, atomic mass units, where `label.vasp.incar` names none."""
