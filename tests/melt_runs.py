@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.build import bulk
@@ -34,6 +34,12 @@ class SlowEMT(EMT):
             if self.wrong_energy is None:
                 raise RuntimeError("neighbour list overflow")
             self.results["energy"] = self.results["free_energy"] = self.wrong_energy
+
+
+class NoStress(EMT):
+    """Energies and forces alone."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
 
 
 def stage(name: str, temperature: Any, pressure: Any, picoseconds: float) -> MDStage:

@@ -17,7 +17,7 @@ from ase.calculators.emt import EMT
 from ase.io import write
 from melt_runs import ARGON_DYNAMICS, ARGON_STAGES, argon_run, copper_run, stage
 from polymorphkd.config import validate
-from polymorphkd.errors import ConfigError, InputError, StageError
+from polymorphkd.errors import ConfigError, EngineError, InputError, StageError
 from polymorphkd.lammps import located
 from polymorphkd.landscape import points
 from polymorphkd.preflight import preflight
@@ -284,6 +284,17 @@ def test_files_of_a_potential_are_found(tmp_path, monkeypatch):
     lines = located(["pair_style eam", "pair_coeff * * mine.eam Al", "pair_coeff 1 1 SiC.tersoff"])
     assert lines[:2] == ["pair_style eam", f"pair_coeff * * {tmp_path / 'mine.eam'} Al"]
     assert Path(lines[2].split()[-1]).is_file()
+
+
+def test_a_calculator_without_stress_is_refused_at_once():
+    md = {"calculator": "ase.calculators.tip3p.TIP3P", "melt_quench": {}}
+    values = {"material": "O", "elements": ["O"], "seeds": {"md": md}}
+    with pytest.raises(EngineError, match=r"seeds.md.calculator: "):
+        preflight(validate(values, "test"))
+    md["calculator"] = "melt_runs.NoStress"
+    values = {"material": "Cu", "elements": ["Cu"], "seeds": {"md": md}}
+    with pytest.raises(EngineError, match=r"NoStress gives no stress, which a melt-quench needs"):
+        preflight(validate(values, "test"))
 
 
 @pytest.mark.slow

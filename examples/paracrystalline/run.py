@@ -180,7 +180,7 @@ def main() -> int:
                 float(np.nanpercentile(share, p)) if share.notna().any() else None
                 for p in (0, 50, 100)
             ],
-            "diamond_fraction_std": float(share.std()),
+            "diamond_fraction_std": float(share.std()) if share.count() > 1 else None,
             "sS_range": [float(found["sS"].min()), float(found["sS"].max())],
             "Q6_range": [float(found["Q6"].min()), float(found["Q6"].max())],
         }

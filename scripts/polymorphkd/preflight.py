@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
+from .calculators import make_calculator
 from .errors import ConfigError, EngineError, InputError
 from .frames import from_atoms
 from .label import ENGINES
@@ -155,6 +156,12 @@ def _check_prototypes(settings: Settings, where: str) -> None:
             raise EngineError(
                 f"{where}: seeds.md.calculator: {problem}; name a calculator that knows the "
                 "element, or set seeds.md to null"
+            )
+        made = make_calculator(md.calculator, md.arguments)
+        if plan is not None and "stress" not in made.implemented_properties:
+            raise EngineError(
+                f"{where}: seeds.md.calculator: {md.calculator} gives no stress, which a "
+                "melt-quench needs"
             )
 
 
