@@ -29,3 +29,4 @@ rule all:
         expand("results/{material}/summary.json", material=MATERIALS),
         expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),
         proposals,
+        melt_figures,

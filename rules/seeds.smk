@@ -1,6 +1,36 @@
+rule run_seed_md:
+    input:
+        start_file,
+    output:
+        frames="results/{material}/seeds/md/{shard}.parquet",
+        table="results/{material}/seeds/md/{shard}.tsv",
+        record="results/{material}/seeds/md/{shard}.json",
+    log:
+        "results/{material}/logs/run_seed_md/{shard}.log",
+    benchmark:
+        "results/{material}/benchmarks/run_seed_md/{shard}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+    params:
+        settings=melt_settings,
+        start=melt_start,
+        work="results/{material}/seeds/md/work",
+        algorithm=algorithm("seeds"),
+    message:
+        "{wildcards.material}: melt-quench of {params.start}"
+    script:
+        "../scripts/run_seed_md.py"
+
+
 rule collect_seeds:
     input:
         user_seeds,
+        runs=melt_files("parquet"),
+        records=melt_files("json"),
     output:
         frames="results/{material}/seeds/frames.parquet",
     log:
@@ -21,3 +51,30 @@ rule collect_seeds:
         "{wildcards.material}: collecting seeds"
     script:
         "../scripts/collect_seeds.py"
+
+
+rule plot_seed_md:
+    input:
+        runs=melt_files("parquet"),
+        records=melt_files("json"),
+        tables=melt_files("tsv"),
+        points="results/{material}/landscape/seeds.parquet",
+    output:
+        table="results/{material}/seeds/md.tsv",
+        figure="results/{material}/seeds/md.png",
+    log:
+        "results/{material}/logs/plot_seed_md.log",
+    benchmark:
+        "results/{material}/benchmarks/plot_seed_md.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code("seeds/melt_runs", "plots/melt_quench", "plots/style"),
+    message:
+        "{wildcards.material}: drawing the melt-quench runs"
+    script:
+        "../scripts/plot_seed_md.py"

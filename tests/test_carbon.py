@@ -1,7 +1,6 @@
 """Carbon seeds: crystals that spglib knows, ways between them, C60; and MD in LAMMPS."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ from ase.neighborlist import neighbor_list
 from polymorphkd.errors import StageError
 from polymorphkd.lammps import Potential
 from polymorphkd.seeds.carbon import PATHWAYS, STACKS, carbon, fullerite, pathway
-from polymorphkd.seeds.lammps_md import Dynamics, Stage, md_frames, md_thermo, run_md, write_md
-
-TEMPLATE = Path(__file__).parents[1] / "workflow" / "templates" / "in.md.lammps.j2"
+from polymorphkd.seeds.lammps_md import md_frames, md_thermo, run_md, write_md
+from polymorphkd.seeds.schedule import Dynamics
+from polymorphkd.settings import MDStage
 
 
 def space_group(atoms) -> int:
@@ -68,21 +67,22 @@ def test_fullerite_is_made_of_whole_molecules():
     np.testing.assert_array_equal(atoms.positions, again.positions)
 
 
-def stages() -> list[Stage]:
+def stages() -> list[MDStage]:
     return [
-        Stage("settle", (300, 300), (0, 0), 0.05),
-        Stage("press", (300, 600), (0, 20), 0.1),
+        MDStage(name="settle", temperature=(300, 300), pressure=(0, 0), picoseconds=0.05),
+        MDStage(name="press", temperature=(300, 600), pressure=(0, 20), picoseconds=0.1),
     ]
 
 
 def test_stages_run_in_lammps_and_frames_know_theirs(tmp_path):
     atoms = bulk("C", "diamond", 3.567, cubic=True).repeat(2)
+    dynamics = Dynamics(timestep=1.0, pressure_damping=0.1, frames=5)
     write_md(
-        tmp_path, TEMPLATE, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), stages(),
-        Dynamics(timestep=1.0, pressure_damping=0.1, frames=5), np.random.default_rng(3),
+        tmp_path, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), stages(),
+        dynamics, np.random.default_rng(3),
     )  # fmt: skip
     assert run_md(tmp_path) > 0
-    thermo = md_thermo(tmp_path, stages())
+    thermo = md_thermo(tmp_path, stages(), dynamics)
     frames = md_frames(tmp_path, thermo)
     assert thermo["time_ps"].iloc[-1] == pytest.approx(0.15)
     assert frames.meta["stage"].tolist() == ["settle"] * 2 + ["press"] * 4
@@ -97,9 +97,9 @@ def test_stages_run_in_lammps_and_frames_know_theirs(tmp_path):
 def test_a_run_that_flies_apart_is_named(tmp_path):
     atoms = bulk("C", "diamond", 3.567, cubic=True).repeat(2)
     atoms.positions[1] = atoms.positions[0] + 0.02
-    hot = [Stage("boil", (3e5, 3e5), (0, 0), 1.0)]
+    hot = [MDStage(name="boil", temperature=(3e5, 3e5), pressure=(0, 0), picoseconds=1.0)]
     write_md(
-        tmp_path, TEMPLATE, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), hot,
+        tmp_path, atoms, Potential("tersoff", "SiC.tersoff", ("C",)), hot,
         Dynamics(timestep=10.0), np.random.default_rng(3),
     )  # fmt: skip
     with pytest.raises(StageError, match=r"molecular dynamics"):

@@ -32,19 +32,16 @@ from polymorphkd.properties.structure_factor import structure_factor
 from polymorphkd.provenance import rng, write_json
 from polymorphkd.readers import read_at, read_frames, stream
 from polymorphkd.seeds.carbon import fullerite
-from polymorphkd.seeds.lammps_md import Dynamics, Stage, md_frames, md_thermo, run_md, write_md
-from polymorphkd.settings import Generate, Landscape
+from polymorphkd.seeds.lammps_md import md_frames, md_thermo, run_md, write_md
+from polymorphkd.seeds.schedule import Dynamics
+from polymorphkd.settings import Generate, Landscape, MDStage
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "workflow" / "templates" / "in.md.lammps.j2"
 COLOURS = {"MD": "#0072B2", "generated": "#D55E00"}
 
 
 def molecular_dynamics(config: dict[str, Any], folder: Path) -> Frames:
     """Frames of the MD, from its trajectory if that is there."""
-    stages = [
-        Stage(s["name"], tuple(s["temperature"]), tuple(s["pressure"]), s["picoseconds"])
-        for s in config["stages"]
-    ]
+    stages = [MDStage(**stage) for stage in config["stages"]]
     kept = folder / "md.parquet"
     if not kept.is_file():
         work = folder / "md"
@@ -53,10 +50,10 @@ def molecular_dynamics(config: dict[str, Any], folder: Path) -> Frames:
         style, file = config["potential"]
         dynamics = Dynamics(frames=config["frames"])
         random = rng(config["seed"], "C60", "seeds", "md")
-        write_md(work, TEMPLATE, crystal, Potential(style, file, ("C",)), stages, dynamics, random)
+        write_md(work, crystal, Potential(style, file, ("C",)), stages, dynamics, random)
         seconds = run_md(work)
         print(f"MD: {seconds:.0f} s", flush=True)
-        write_frames(kept, md_frames(work, md_thermo(work, stages)))
+        write_frames(kept, md_frames(work, md_thermo(work, stages, dynamics)))
     return read_frames(kept)
 
 
@@ -183,7 +180,7 @@ def main() -> int:
                 float(np.nanpercentile(share, p)) if share.notna().any() else None
                 for p in (0, 50, 100)
             ],
-            "diamond_fraction_std": float(share.std()),
+            "diamond_fraction_std": float(share.std()) if share.count() > 1 else None,
             "sS_range": [float(found["sS"].min()), float(found["sS"].max())],
             "Q6_range": [float(found["Q6"].min()), float(found["Q6"].max())],
         }

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import run_commands
 from .errors import InputError, PolymorphKDError
-from .label_cli import add_import_labels
+from .label_cli import add_aimd_deck, add_import_labels
 from .options import (
     LANDSCAPE,
     add_landscape_options,
@@ -52,8 +52,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _convert(arguments: argparse.Namespace) -> int:
     from .convert import convert
+    from .readers import Broken
 
-    frames = convert(arguments.inputs, arguments.output, arguments.force)
+    broken: list[Broken] | None = [] if arguments.skip_broken else None
+    frames = convert(arguments.inputs, arguments.output, arguments.force, broken)
+    for one in broken or []:
+        print(f"left out: {one.path}, frame {one.index}: {one.reason}", file=sys.stderr)
     labelled = int((frames.energy == frames.energy).sum()) if frames.energy is not None else 0
     note = f", {labelled} of them labelled" if labelled else ""
     print(f"{len(frames)} frames{note} -> {arguments.output}")
@@ -371,6 +375,9 @@ def build_parser() -> argparse.ArgumentParser:
     convert.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="files to read")
     convert.add_argument("output", type=Path, metavar="OUT", help="file to write")
     convert.add_argument("--force", action="store_true", help="overwrite OUT")
+    convert.add_argument(
+        "--skip-broken", action="store_true", help="leave broken frames out, and name them"
+    )
     convert.set_defaults(run=_convert)
 
     run_commands.add(commands)
@@ -379,6 +386,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_coverage(commands)
     _add_plot(commands)
     add_import_labels(commands)
+    add_aimd_deck(commands)
 
     schema = commands.add_parser("schema", help="write the JSON schema and the tables of keys")
     schema.add_argument("--check", action="store_true", help="only tell whether they are current")

@@ -9,10 +9,12 @@ from ase.io.formats import UnknownFileTypeError
 
 from .errors import InputError
 from .frames import Frames, concatenate, write_frames
-from .readers import read_frames
+from .readers import Broken, read_frames
 
 
-def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames:
+def convert(
+    inputs: Sequence[Path], output: Path, force: bool = False, broken: list[Broken] | None = None
+) -> Frames:
     """Read every frame of `inputs` and write them to one file.
 
     Labels are read from ``REF_`` keys, or from what a DFT code wrote (the free energy where
@@ -26,6 +28,8 @@ def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames
         Its name decides the format: .parquet, .extxyz or .xyz, or any that ASE writes.
     force : bool
         Overwrite an existing file.
+    broken : list of Broken, optional
+        Where it is given, broken frames are added to it and left out.
 
     Returns
     -------
@@ -38,7 +42,9 @@ def convert(inputs: Sequence[Path], output: Path, force: bool = False) -> Frames
         A file cannot be read or written, or the output exists and `force` is false.
     """
     check_output(output, force)
-    frames = concatenate([read_frames(path, labels_from_calculator=True) for path in inputs])
+    frames = concatenate([read_frames(path, True, broken) for path in inputs])
+    if broken and not len(frames):
+        raise InputError(f"{inputs[0]}: no frame is left")
     write(output, frames)
     return frames
 

@@ -179,7 +179,11 @@ def _unselected(settings: Settings, remarks: list[str]) -> Row:
     else:
         what = f"at most {sum(c for c in counts if c):,} frames"
     if not settings.inputs.seeds:
-        what += " of {} to {} atoms".format(*settings.seeds.n_atoms)
+        low, high = settings.seeds.n_atoms
+        md = settings.seeds.md
+        if md is not None and md.melt_quench is not None:
+            high = max(high, md.melt_quench.n_atoms)
+        what += f" of {low} to {high} atoms"
     remarks.append("frames are not selected yet: times and sizes are not known before")
     return Row("label", what, None, None, "select.standard")
 

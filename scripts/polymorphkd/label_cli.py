@@ -1,4 +1,4 @@
-"""The command ``polymorphkd import-labels``."""
+"""The commands ``polymorphkd import-labels`` and ``polymorphkd aimd-deck``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .options import validated
+from .errors import InputError
+from .options import at_least, validated
 
 GATES = ("max_force", "max_pressure", "min_distance", "energy_window", "max_entropy")
 """Options that are gates of the settings; their defaults are those of the settings."""
@@ -44,7 +45,7 @@ def add_import_labels(commands: argparse._SubParsersAction[argparse.ArgumentPars
     )
     parser.add_argument(
         "inputs", nargs="+", metavar="FILE",
-        help="OUTCAR, vasprun.xml, extended XYZ, DeePMD folders; compressed ones and globs too",
+        help="OUTCAR, vasprun.xml, ML_AB, extended XYZ, DeePMD folders; compressed ones, globs",
     )  # fmt: skip
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT",
@@ -67,3 +68,50 @@ def add_import_labels(commands: argparse._SubParsersAction[argparse.ArgumentPars
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="overwrite files")
     parser.set_defaults(run=_run)
+
+
+def _write_deck(arguments: argparse.Namespace) -> int:
+    from .config import read_yaml, validate
+    from .label.vasp.aimd import write_deck
+    from .readers import read_frames
+    from .seeds.melt_quench import is_prototype, start_cell
+
+    values: dict[str, Any] = read_yaml(arguments.settings) if arguments.settings else {}
+    values.setdefault("material", arguments.settings.stem if arguments.settings else "aimd")
+    if "elements" not in values:
+        if is_prototype(arguments.structure):
+            raise InputError(
+                f"{arguments.structure}: of which element? name the material's file: --settings"
+            )
+        values["elements"] = sorted(set(read_frames(arguments.structure).atoms(0).symbols))
+    settings = validate(values, str(arguments.settings or arguments.structure))
+    cell = start_cell(settings, arguments.structure)
+    deck = write_deck(arguments.output, cell, settings, arguments.pieces, arguments.free_shape)
+    steps = sum(piece.steps for piece in deck.pieces)
+    print(f"{len(cell)} atoms, {steps} steps in {len(deck.pieces)} pieces -> {arguments.output}")
+    if deck.problem:
+        print(f"note: POTCAR is not written: {deck.problem}")
+    print(f"how to run it: {arguments.output}/README.md")
+    return 0
+
+
+def add_aimd_deck(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "aimd-deck", help="inputs of a melt-quench in VASP that learns its force field"
+    )
+    parser.add_argument(
+        "structure", metavar="STRUCTURE", help="file (its last structure), or a prototype like fcc"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE",
+        help="material file: label.vasp for the electrons, seeds.md for the schedule",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pieces", type=at_least(1), default=10, metavar="N", help="runs of each stage (10)"
+    )
+    parser.add_argument(
+        "--free-shape", action="store_true", help="no ICONST: the cell may change its shape"
+    )
+    parser.set_defaults(run=_write_deck)

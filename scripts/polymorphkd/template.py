@@ -7,7 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from .provenance import atomic_path
+from .provenance import PACKAGE, atomic_path
+
+TEMPLATES = PACKAGE.parents[1] / "workflow" / "templates"
 
 
 def render(template: Path, output: Path, **values: Any) -> None:

@@ -24,6 +24,8 @@ MODULES = {
     "deepmd": "deepmd",
     "xyz": "xyz",
     "dump": "dump",
+    "ml_ab": "ml_ab",
+    "xdatcar": "xdatcar",
     "ase": "ase_formats",
 }
 """Format, as :func:`sources.format_of` names it, and the module that reads it."""
@@ -40,8 +42,9 @@ def stream(
     Parameters
     ----------
     path : path
-        Parquet of this project, (extended) XYZ, a LAMMPS text dump, a DeePMD folder, or any
-        file that ASE reads; text may be compressed (.gz, .bz2, .xz, .zst).
+        Parquet of this project, (extended) XYZ, a LAMMPS text dump, XDATCAR or ML_AB of VASP,
+        a DeePMD folder, or any file that ASE reads; text may be compressed (.gz, .bz2, .xz,
+        .zst).
     atoms_per_chunk : int
         A chunk is full with so many atoms.
     start_at : int
@@ -114,7 +117,9 @@ def read_at(path: str | Path, indices: Sequence[int] | np.ndarray) -> Frames:
     return concatenate([chunk.frames for chunk in chunks]).take(np.searchsorted(index, asked))
 
 
-def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frames:
+def read_frames(
+    path: str | Path, labels_from_calculator: bool = False, broken: list[Broken] | None = None
+) -> Frames:
     """Read every frame of one source at once; see :func:`stream` for the formats.
 
     Parameters
@@ -122,6 +127,8 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
     path : path
     labels_from_calculator : bool
         Also accept labels that are not under ``REF_`` keys (a DFT output file).
+    broken : list of Broken, optional
+        Where it is given, broken frames are added to it and left out.
 
     Raises
     ------
@@ -131,7 +138,9 @@ def read_frames(path: str | Path, labels_from_calculator: bool = False) -> Frame
     """
     parts = []
     for chunk in stream(path, labels_from_calculator=labels_from_calculator):
-        for one in chunk.broken:
+        if broken is not None:
+            broken.extend(chunk.broken)
+        for one in chunk.broken if broken is None else []:
             raise unreadable(Path(path), f"frame {one.index}: {one.reason}")
         parts.append(chunk.frames)
     return parts[0] if len(parts) == 1 else concatenate(parts)

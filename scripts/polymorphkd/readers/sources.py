@@ -37,7 +37,7 @@ def is_deepmd(path: Path) -> bool:
 
 
 def format_of(path: Path) -> str:
-    """``parquet``, ``deepmd``, ``xyz``, ``dump`` or ``ase``; looks at name and first bytes.
+    """Key of :data:`readers.MODULES`; looks at name and first bytes.
 
     Raises
     ------
@@ -61,6 +61,10 @@ def format_of(path: Path) -> str:
             raise InputError(f"{path}: the file is empty; expected at least one structure")
         if head.startswith(b"ITEM:"):
             return "dump"
+        if b"The number of configurations" in head and b"*" * 20 in head:
+            return "ml_ab"
+        if b"Direct configuration=" in head:
+            return "xdatcar"
         plain = path.with_suffix("") if path.suffix in COMPRESSED else path
         if plain.suffix in (".xyz", ".extxyz"):
             return "xyz"

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 STAGE_OF_RULE = {
+    "run_seed_md": "seeds",
     "collect_seeds": "seeds",
+    "plot_seed_md": "seeds",
     "resolve_landscape": "landscape",
     "map_frames": "landscape",
     "make_targets": "generate",

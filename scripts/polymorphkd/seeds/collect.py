@@ -17,6 +17,7 @@ from ..provenance import rng
 from ..readers import read_frames
 from ..settings import Landscape, Settings
 from .md import snapshots
+from .melt_runs import MeltRun, gather
 from .prototypes import prototype, repeated
 
 MIN_DISTANCE = 0.5
@@ -164,8 +165,14 @@ def _melted(settings: Settings) -> list[Atoms]:
     return images
 
 
-def collect(settings: Settings) -> Frames:
+def collect(settings: Settings, melted: Sequence[MeltRun] = ()) -> Frames:
     """Seeds of a material: the user's files, or strained prototypes and MD snapshots.
+
+    Parameters
+    ----------
+    settings : Settings
+    melted : sequence of MeltRun
+        The melt-quench runs, where the settings ask for them in place of short ones.
 
     Returns
     -------
@@ -177,16 +184,17 @@ def collect(settings: Settings) -> Frames:
     InputError
         A user's file cannot be used.
     StageError
-        No seed is left.
+        No seed is left, or every melt-quench run failed.
     """
     if settings.inputs.seeds:
         frames = read_user_seeds(settings.inputs.seeds, settings.elements)
     else:
         images = _strained(settings)
         logger.info("%d strained prototypes", len(images))
-        melted = _melted(settings)
-        logger.info("%d frames from short MD", len(melted))
-        frames = from_atoms(images + melted)
+        long = settings.seeds.md is not None and settings.seeds.md.melt_quench is not None
+        hot = gather(melted) if long else from_atoms(_melted(settings))
+        logger.info("%d frames from %s", len(hot), "melt-quench runs" if long else "short MD")
+        frames = concatenate([from_atoms(images), hot])
     frames = frames.sorted_by_id()
     if not len(frames):
         raise StageError(

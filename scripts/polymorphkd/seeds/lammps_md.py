@@ -1,11 +1,10 @@
-"""Molecular dynamics in LAMMPS along stages of temperature and pressure."""
+"""Molecular dynamics in LAMMPS along a schedule; a killed run goes on from a restart file."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,61 +13,23 @@ from ase import Atoms
 from ase.io import write
 
 from ..errors import StageError
-from ..frames import Frames
-from ..lammps import Potential, read_thermo, run_lammps
+from ..frames import Frames, from_atoms
+from ..lammps import Potential, located, run_lammps
 from ..provenance import atomic_path
-from ..readers import read_frames
-from ..template import render
+from ..settings import MDStage
+from ..template import TEMPLATES, render
+from .lammps_starts import TRAJECTORY, frames, joined, newest, step
+from .schedule import Dynamics, Leg, Plan, Run, plan, problem_of
 
-LINES_PER_FRAME = 10
-"""Lines of thermodynamic output for each frame kept."""
-
-TRAJECTORY = "md.lammpstrj"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of NPT dynamics with linear ramps.
-
-    Parameters
-    ----------
-    name : str
-    temperature, pressure : tuple of float
-        Start and end, K and GPa (hydrostatic).
-    picoseconds : float
-    """
-
-    name: str
-    temperature: tuple[float, float]
-    pressure: tuple[float, float]
-    picoseconds: float
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """How the equations of motion are solved.
-
-    Parameters
-    ----------
-    timestep : float, fs
-    temperature_damping, pressure_damping : float, ps
-        Relaxation times of the Nosé-Hoover thermostat and barostat.
-    frames : int
-        Frames kept over the whole run, the start not among them.
-    """
-
-    timestep: float = 0.5
-    temperature_damping: float = 0.05
-    pressure_damping: float = 0.5
-    frames: int = 100
+RESTARTS = 20
+"""Restart files over a whole run: at most a twentieth of it is done twice."""
 
 
 def write_md(
     work: Path,
-    template: Path,
     atoms: Atoms,
     potential: Potential,
-    stages: Sequence[Stage],
+    stages: Sequence[MDStage],
     dynamics: Dynamics,
     rng: np.random.Generator,
 ) -> None:
@@ -77,44 +38,73 @@ def write_md(
     Parameters
     ----------
     work : Path
-    template : Path
-        ``in.md.lammps.j2``.
     atoms : Atoms
         Start, periodic in all directions.
     potential, stages, dynamics
     rng : Generator
         Seed of the velocities.
     """
+    _write_data(work, atoms, potential.elements)
+    shutil.copyfile(potential.path, work / potential.file)
+    commands = [
+        f"pair_style      {potential.style}",
+        f"pair_coeff      * * {potential.file} {' '.join(potential.elements)}",
+    ]
+    _write_input(work, commands, potential.elements, plan(stages, dynamics), dynamics, rng)
+
+
+def _write_data(work: Path, atoms: Atoms, elements: Sequence[str]) -> None:
     with atomic_path(work / "structure.data") as path:
         write(
             path,
             atoms,
             format="lammps-data",
-            specorder=list(potential.elements),
+            specorder=list(elements),
             masses=True,
             atom_style="atomic",
         )
-    shutil.copyfile(potential.path, work / potential.file)
-    steps = [round(1000 * stage.picoseconds / dynamics.timestep) for stage in stages]
-    plan = [
-        {"name": s.name, "temperature": s.temperature, "pressure": s.pressure, "steps": n}
-        for s, n in zip(stages, steps, strict=True)
-    ]
-    every = max(1, sum(steps) // (LINES_PER_FRAME * dynamics.frames))
+
+
+def _write_input(
+    work: Path,
+    commands: Sequence[str],
+    elements: Sequence[str],
+    schedule: Plan,
+    dynamics: Dynamics,
+    rng: np.random.Generator,
+    restart: Path | None = None,
+    restart_every: int = 0,
+) -> None:
+    done = 0 if restart is None else step(restart)
     render(
-        template,
+        TEMPLATES / "in.md.lammps.j2",
         work / "in.lammps",
-        title=" / ".join(stage.name for stage in stages),
-        potential=potential,
+        title=" / ".join(leg.stage.name for leg in schedule.legs),
+        commands=commands,
+        elements=elements,
         velocity_seed=int(rng.integers(1, 2**31 - 1)),
         timestep_ps=dynamics.timestep / 1000,
-        every=every,
-        dump_every=LINES_PER_FRAME * every,
+        every=schedule.every,
+        dump_every=schedule.frame_every,
         trajectory=TRAJECTORY,
         temperature_damping=dynamics.temperature_damping,
-        pressure_damping=dynamics.pressure_damping,
-        stages=plan,
+        legs=[
+            (leg, _damping(leg, max(done, leg.start), dynamics.pressure_damping))
+            for leg in schedule.legs
+            if leg.end > done
+        ],
+        first_temperature=schedule.legs[0].stage.temperature[0],
+        restart=restart,
+        restart_every=restart_every,
     )
+
+
+def _damping(leg: Leg, step: int, damping: float) -> float:
+    """Pdamp (ps) that gives the barostat the mass it has had from the start of the stage.
+
+    LAMMPS sets this mass once in a run, in proportion to the temperature and to Pdamp squared.
+    """
+    return damping * float(np.sqrt(leg.targets(leg.start)[0] / leg.targets(step)[0]))
 
 
 def run_md(work: Path, threads: int = 1) -> float:
@@ -132,15 +122,61 @@ def run_md(work: Path, threads: int = 1) -> float:
     return time.monotonic() - started
 
 
-def md_thermo(work: Path, stages: Sequence[Stage]) -> pd.DataFrame:
-    """Thermodynamic output of all stages, with a column ``stage``; see `lammps.read_thermo`."""
-    runs = read_thermo(work)
-    named = [run.assign(stage=s.name) for run, s in zip(runs, stages, strict=True)]
-    return pd.concat(named, ignore_index=True)
+def run_resumable(
+    work: Path,
+    atoms: Atoms,
+    commands: Sequence[str],
+    elements: Sequence[str],
+    schedule: Plan,
+    dynamics: Dynamics,
+    rng: np.random.Generator,
+) -> Run:
+    """Run a schedule, or what is left of it after a kill.
+
+    Every start of the program has a folder of its own in `work`, so that nothing which a
+    killed one wrote is touched again.
+
+    Parameters
+    ----------
+    work, atoms
+        As of :func:`write_md`.
+    commands : sequence of str
+        Lines that define the potential.
+    elements : sequence of str
+        Chemical symbols in the order of the types.
+    schedule, dynamics, rng
+
+    Raises
+    ------
+    StageError
+        LAMMPS failed for another reason than atoms that fly apart.
+    """
+    earlier = sorted(work.glob("start-*"))
+    restart = newest(earlier, schedule.end)
+    folder = work / f"start-{len(earlier):03d}"
+    folder.mkdir(parents=True)
+    _write_data(folder, atoms, elements)
+    frames_per_restart = max(1, schedule.end // schedule.frame_every // RESTARTS)
+    _write_input(
+        folder, located(commands), elements, schedule, dynamics, rng,
+        None if restart is None else restart.resolve(), frames_per_restart * schedule.frame_every,
+    )  # fmt: skip
+    _, reason = run_lammps(folder, 1, "molecular dynamics")
+    table = joined([*earlier, folder], schedule)
+    reason = reason or problem_of(table, schedule.legs, atoms.get_volume())
+    if reason:
+        return Run(from_atoms([]), table, reason)
+    kept = frames([*earlier, folder], table)
+    return Run(kept.take(np.flatnonzero(kept.meta["step"] > 0)), table)
+
+
+def md_thermo(work: Path, stages: Sequence[MDStage], dynamics: Dynamics) -> pd.DataFrame:
+    """Thermodynamic output of a run of :func:`write_md`, with a column ``stage``."""
+    return joined([work], plan(stages, dynamics))
 
 
 def md_frames(work: Path, thermo: pd.DataFrame) -> Frames:
-    """Frames of a run; metadata: the thermodynamic output at their step, and the stage.
+    """Frames of such a run; metadata: the thermodynamic output at their step, and the stage.
 
     Parameters
     ----------
@@ -148,8 +184,4 @@ def md_frames(work: Path, thermo: pd.DataFrame) -> Frames:
     thermo : DataFrame
         Of :func:`md_thermo`.
     """
-    frames = read_frames(work / TRAJECTORY)
-    # A stage ends and the next one starts with the same step: the frame ends the stage.
-    rows = thermo.drop_duplicates("step").set_index("step")
-    rows = rows.loc[frames.meta["timestep"]].reset_index()
-    return frames.with_meta(**{str(name): rows[name].to_numpy() for name in rows})
+    return frames([work], thermo)

@@ -15,7 +15,7 @@ from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
 from .pools import Pool, deal_pools
 from .programs import Abinit, Cp2k, Cp2kKind, Espresso, Program
-from .seeds import Inputs, SeedMD, Seeds
+from .seeds import Inputs, MDStage, MeltQuench, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
 from .teacher import Mace, Relabel, Teacher
@@ -40,7 +40,9 @@ __all__ = [
     "Inputs",
     "Label",
     "Landscape",
+    "MDStage",
     "Mace",
+    "MeltQuench",
     "Pool",
     "Program",
     "Properties",

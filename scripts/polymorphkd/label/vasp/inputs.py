@@ -119,6 +119,19 @@ def write_inputs(
     KeyError
         The settings name no POTCAR for an element.
     """
+    order = write_poscar(folder, atoms)
+    incar(settings).write_file(folder / "INCAR")
+    sizes = mesh(
+        atoms.cell.array if mesh_cell is None else mesh_cell, atoms.pbc, settings.kspacing
+    )
+    Kpoints.gamma_automatic(sizes).write_file(folder / "KPOINTS")
+    kinds = sorted(set(atoms.get_chemical_symbols()))
+    (folder / "POTCAR").write_text(potentials_text(settings, kinds))
+    return order
+
+
+def write_poscar(folder: Path, atoms: Atoms) -> np.ndarray:
+    """Write POSCAR, sorted by element; returns the atom that stands at each of its places."""
     symbols = np.array(atoms.get_chemical_symbols())
     kinds = sorted(set(symbols.tolist()))
     order = np.concatenate([np.flatnonzero(symbols == kind) for kind in kinds])
@@ -128,12 +141,12 @@ def write_inputs(
     structure = Structure(
         Lattice(cell), symbols[order].tolist(), atoms.positions[order], coords_are_cartesian=True
     )
-    incar(settings).write_file(folder / "INCAR")
-    sizes = mesh(
-        atoms.cell.array if mesh_cell is None else mesh_cell, atoms.pbc, settings.kspacing
-    )
-    Kpoints.gamma_automatic(sizes).write_file(folder / "KPOINTS")
     Poscar(structure, sort_structure=False).write_file(folder / "POSCAR", significant_figures=16)
-    texts = [potential(settings.potential_set, settings.potentials[kind]).data for kind in kinds]
-    (folder / "POTCAR").write_text("".join(texts))
     return order
+
+
+def potentials_text(settings: Vasp, kinds: Sequence[str]) -> str:
+    """POTCAR of some elements, one after the other."""
+    return "".join(
+        potential(settings.potential_set, settings.potentials[kind]).data for kind in kinds
+    )
