@@ -12,6 +12,7 @@ include: "rules/landscape.smk"
 include: "rules/generate.smk"
 include: "rules/select.smk"
 include: "rules/label.smk"
+include: "rules/converge.smk"
 include: "rules/split.smk"
 include: "rules/teacher.smk"
 include: "rules/relabel.smk"
@@ -28,3 +29,4 @@ rule all:
         expand("results/{material}/report.html", material=MATERIALS),
         expand("results/{material}/summary.json", material=MATERIALS),
         expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),
+        expand("results/{material}/label/convergence.png", material=SCANNED),

@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import ConfigError, EngineError, InputError
 from .label import ENGINES
 from .label.ase_engine import AseCalculatorEngine
+from .label.converge.scan import scan_engines
 from .readers import read_frames
 from .seeds.collect import check_frames, read_user_seeds
 from .seeds.prototypes import prototype, repeated
@@ -35,6 +36,8 @@ def preflight(settings: Settings) -> None:
         problem = ENGINES[settings.label.engine].problem(section, settings.elements)
         if problem:
             raise EngineError(f"{where}: label.engine: {settings.label.engine}: {problem}")
+        if settings.label.converge is not None:
+            scan_engines(settings.label)
     for package, module, key in (
         ("mace-torch", "mace", "teacher.kind"),
         ("deepmd-kit", "deepmd", "student.kind"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from .base import Section, check_elements
+from .converge import Converge
 from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
@@ -25,6 +26,7 @@ __all__ = [
     "AseEngine",
     "Choice",
     "Constraints",
+    "Converge",
     "Deepmd",
     "Deploy",
     "Displacements",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from .base import Count, Fraction, ImportPath, Section
+from .converge import Converge, check_converge
 from .pools import Pool, PoolName, check_pools
 
 
 class Gpaw(Section):
     """Plane-wave DFT with GPAW."""
+
+    cutoff_key: ClassVar[str] = "ecut"
 
     xc: str = Field("PBE", pattern=r"^(LDA|PBE|revPBE|RPBE|PW91)$", description="Functional")
     ecut: float = Field(400.0, ge=100, le=2000, description="Plane-wave cutoff, eV")
@@ -48,6 +51,8 @@ class AseEngine(Section):
 
 class Vasp(Section):
     """PAW DFT with VASP: one static run per frame, under custodian."""
+
+    cutoff_key: ClassVar[str] = "encut"
 
     command: str = Field(
         "vasp_std",
@@ -140,6 +145,9 @@ class Label(Section):
     ase: AseEngine = Field(AseEngine(), description="Settings of the engine ase")
     vasp: Vasp = Field(Vasp(), description="Settings of the engine vasp")
     gates: Gates = Field(Gates(), description="Acceptance gates")
+    converge: Converge | None = Field(
+        None, description="Scans of k-spacing and cutoff on three frames; null for none"
+    )
     n_shards: Count = Field(8, description="Jobs that the frames are dealt to")
     pools: dict[PoolName, Pool] = Field(
         {"cpu": Pool()}, min_length=1, description="Pools that the jobs are dealt to, by name"
@@ -151,4 +159,10 @@ class Label(Section):
     @model_validator(mode="after")
     def _a_shard_for_every_pool(self) -> Label:
         check_pools(self.pools, self.n_shards)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_scan(self) -> Label:
+        if self.converge is not None:
+            check_converge(self.converge, self.engine, getattr(self, self.engine))
         return self
