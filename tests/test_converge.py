@@ -28,6 +28,7 @@ from polymorphkd.label.converge.figure import draw
 from polymorphkd.label.result import Result
 from polymorphkd.preflight import preflight
 from polymorphkd.provenance import digest
+from polymorphkd.report.convergence_blocks import convergence_blocks
 from polymorphkd.settings import Gpaw, Label, Settings
 from pydantic import ValidationError
 
@@ -114,7 +115,7 @@ def test_the_frames_are_the_ends_in_density_and_the_middle_of_the_landscape():
 
 
 def test_errors_are_those_that_the_engine_was_given(inexact, tmp_path):
-    settings = label(tolerance_energy=9.0, tolerance_force=7.0)
+    settings = label(tolerance_energy=5.0, tolerance_force=7.0)
     table = scanned(settings, tmp_path)
     assert len(table) == 3 * 6
     volume = table["volume_per_atom"]
@@ -131,8 +132,8 @@ def test_errors_are_those_that_the_engine_was_given(inexact, tmp_path):
         ["kspacing", 0.4, 400], ["kspacing", 0.3, 400], ["kspacing", 0.2, 400],
         ["cutoff", 0.2, 300], ["cutoff", 0.2, 350], ["cutoff", 0.2, 400], ["present", 0.35, 350],
     ]  # fmt: skip
-    np.testing.assert_allclose(rows["difference_error"], [16, 8, 0, 0, 0, 0, 12], atol=1e-6)
-    # The cutoff shifts every frame alike, which no energy difference sees.
+    np.testing.assert_allclose(rows["difference_error"], [8, 4, 0, 0, 0, 0, 6], atol=1e-6)
+    # The cutoff shifts every frame alike, which harms no potential.
     assert rows["energy_error"][3] == pytest.approx(1.0)
     assert rows["within"].tolist() == [False, True, True, True, True, True, False]
     assert rows["mark"].tolist() == [
@@ -140,13 +141,13 @@ def test_errors_are_those_that_the_engine_was_given(inexact, tmp_path):
         "present",
     ]  # fmt: skip
     said = sentences(rows, settings.converge)
-    assert said[0].startswith("k-spacing: 0.3 1/Å is the coarsest within 9 meV/atom and 7 meV/Å")
+    assert said[0].startswith("k-spacing: 0.3 1/Å is the coarsest within 5 meV/atom and 7 meV/Å")
     assert said[1].startswith("cutoff: 300 eV is the coarsest")
-    assert said[2].startswith("in use: k-spacing 0.35 1/Å, cutoff 350 eV: 12 meV/atom")
+    assert said[2].startswith("in use: k-spacing 0.35 1/Å, cutoff 350 eV: 6 meV/atom")
     assert said[2].endswith("NOT within the tolerances")
     strict = label(tolerance_force=1e-3)
     said = sentences(by_setting(table, strict), strict.converge)
-    assert "that is the finest of the scan itself: scan finer ones" in said[0]
+    assert said[0].startswith("k-spacing: only the finest of the scan is within")
 
 
 def test_a_setting_counts_only_if_all_finer_ones_keep_the_tolerances(inexact, tmp_path):
@@ -155,7 +156,7 @@ def test_a_setting_counts_only_if_all_finer_ones_keep_the_tolerances(inexact, tm
     table.loc[table["kspacing"] == 0.3, "force_rmse"] = 21.0  # by chance coarse looks better
     rows = by_setting(table, settings)
     assert rows["within"].tolist()[:3] == [True, False, True]
-    assert rows["mark"][2] == "finest, coarsest within tolerances"
+    assert rows["mark"].tolist()[:3] == ["", "", "finest"]
 
 
 def test_labels_of_the_set_and_of_a_scan_are_computed_once(inexact, tmp_path):
@@ -184,7 +185,7 @@ def test_failures_are_rows_and_no_setting_is_chosen_by_them(inexact, tmp_path):
     assert failed[["energy", "energy_error", "force_rmse"]].isna().all(axis=None)
     rows = by_setting(table, settings)
     assert rows["n_ok"].tolist() == [3, 0, 3, 0, 3, 3, 3]
-    assert rows["mark"][2] == "finest, coarsest within tolerances"
+    assert rows["mark"].tolist()[:3] == ["", "", "finest"]
     assert rows["mark"][4] == "coarsest within tolerances"
     figure = draw(table, settings)
     plt.close(figure)
@@ -234,6 +235,15 @@ def test_the_figure_holds_every_label_and_the_limits(inexact, tmp_path):
         assert any(text.startswith("densest (12.0 Å³/atom, 4 atoms)") for text in texts)
     finally:
         plt.close(figure)
+
+
+def test_the_report_shows_a_scan(inexact, tmp_path):
+    settings = label()
+    figure, numbers = convergence_blocks(scanned(settings, tmp_path), settings)
+    assert figure.images[0].uri.startswith("data:image/svg+xml")
+    assert "in use: k-spacing 0.35 1/Å" in figure.caption
+    assert [row[0] for row in numbers.rows][-1] == "present"
+    assert {len(row) for row in numbers.rows} == {len(numbers.columns)}
 
 
 ALUMINIUM = {

@@ -23,7 +23,9 @@ class Converge(Section):
         description="Plane-wave cutoffs to compare, eV, at the finest k-spacing",
     )
     tolerance_energy: float = Field(
-        1.0, gt=0, description="Error of energy differences between frames allowed, meV/atom"
+        1.0,
+        gt=0,
+        description="Energy error allowed in any frame, less the mean error of the three, meV/atom",
     )
     tolerance_force: float = Field(
         10.0, gt=0, description="Root mean square error of forces allowed in any frame, meV/Å"

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from .base import Count, Fraction, ImportPath, Section
 from .converge import Converge, check_converge
 from .pools import Pool, PoolName, check_pools
+from .vasp_sets import NamedSet, set_defaults
 
 
 class Gpaw(Section):
@@ -62,6 +63,12 @@ class Vasp(Section):
     version: Literal["5", "6"] = Field(
         "6", description="Main version of the program; a run of another one is refused"
     )
+    input_set: NamedSet | None = Field(
+        None,
+        description="Input set of pymatgen that gives further INCAR tags (ALGO, ISPIN, MAGMOM, "
+        "LDAU*, ...), the defaults of functional, encut, kspacing, smearing, width and "
+        "max_scf_steps, and the potentials; null for none",
+    )
     functional: Literal["PBE", "PBEsol", "revPBE", "RPBE", "r2SCAN", "SCAN"] = Field(
         "PBE", description="Functional (tag GGA or METAGGA); others through incar"
     )
@@ -102,6 +109,11 @@ class Vasp(Section):
     keep: Literal["none", "failed", "all"] = Field(
         "failed", description="Runs whose files stay; those of finished frames as .tar.gz"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_set(cls, value: Any) -> Any:
+        return {**set_defaults(value), **value} if isinstance(value, dict) else value
 
     @field_validator("incar")
     @classmethod

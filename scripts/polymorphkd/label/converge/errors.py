@@ -33,7 +33,7 @@ def errors(scans: Mapping[str, Frames], converge: Converge) -> pd.DataFrame:
         One row per frame and setting: frame, frame_id, n_atoms, volume_per_atom (Å^3),
         kspacing (1/Å), cutoff (eV), status, reason, energy (eV/atom), energy_error
         (meV/atom, against the finest), difference_error (meV/atom: the same less its mean
-        over the frames, which is what is left in energy differences), force_rmse (meV/Å,
+        over the frames; a shift of all energies alike harms no potential), force_rmse (meV/Å,
         over the 3 N components), force_max (meV/Å, largest norm of an atom's error vector),
         pressure_error (GPa), seconds and engine.  Errors are NaN where a label or its
         reference failed.
@@ -105,17 +105,18 @@ def by_setting(table: pd.DataFrame, settings: Label) -> pd.DataFrame:
     DataFrame
         One row per setting, first along the k-spacings, then along the cutoffs, coarse to
         fine, then the settings in use where they are none of these: scan (``kspacing``,
-        ``cutoff``, ``present``), kspacing, cutoff, n_ok (frames with a label), energy_error
-        (largest absolute), difference_error (largest error of an energy difference between
-        two frames, meV/atom), force_rmse, force_max (meV/Å), pressure_error (GPa), seconds
-        (mean), within (both tolerances kept, in all frames), mark (``finest``, ``present``,
-        ``coarsest within tolerances``: it and all finer ones of its scan are within).
+        ``cutoff``, ``present``), kspacing, cutoff, n_ok (frames with a label), the largest
+        absolute energy_error and difference_error (meV/atom), force_rmse, force_max (meV/Å)
+        and pressure_error (GPa), seconds (mean), within (difference_error and force_rmse
+        keep the tolerances in all frames), mark (``finest``, ``present``, ``coarsest within
+        tolerances``: it and all finer ones of its scan are within, and it is not the finest).
     """
     converge, present = settings.converge, in_use(settings)
     assert converge is not None
     worst = (
         table.assign(
             energy_error=table["energy_error"].abs(),
+            difference_error=table["difference_error"].abs(),
             pressure_error=table["pressure_error"].abs(),
             n_ok=table["status"] == "ok",
         )
@@ -123,7 +124,7 @@ def by_setting(table: pd.DataFrame, settings: Label) -> pd.DataFrame:
         .agg(
             n_ok=("n_ok", "sum"),
             energy_error=("energy_error", "max"),
-            difference_error=("difference_error", lambda d: d.max() - d.min()),
+            difference_error=("difference_error", "max"),
             force_rmse=("force_rmse", "max"),
             force_max=("force_max", "max"),
             pressure_error=("pressure_error", "max"),
@@ -149,13 +150,13 @@ def by_setting(table: pd.DataFrame, settings: Label) -> pd.DataFrame:
 def _marks(
     rows: pd.DataFrame, finest: tuple[float, float], present: tuple[float, float]
 ) -> list[str]:
-    coarsest = {}
+    coarsest = set()
     for scan in ("kspacing", "cutoff"):
         one = rows[rows["scan"] == scan]
         # From the finest on, as far as it stays within.
         kept = one["within"].iloc[::-1].cummin()
-        if kept.any():
-            coarsest[kept[kept].index[-1]] = scan
+        if kept.sum() > 1:
+            coarsest.add(kept[kept].index[-1])
     marks = []
     for i, row in rows.iterrows():
         pair = (row["kspacing"], row["cutoff"])
@@ -185,15 +186,15 @@ def sentences(rows: pd.DataFrame, converge: Converge) -> list[str]:
     for scan, (name, unit) in UNITS.items():
         one = rows[(rows["scan"] == scan) & rows["mark"].str.contains("coarsest")]
         if not len(one):
-            found.append(f"{name}: no setting is within {limits}")
+            found.append(
+                f"{name}: only the finest of the scan is within {limits}; scan finer ones, or "
+                "allow more"
+            )
             continue
         row = one.iloc[0]
-        text = f"{name}: {row[scan]:g} {unit} is the coarsest within {limits}"
-        if "finest" in row["mark"]:
-            text += ", and that is the finest of the scan itself: scan finer ones"
-        else:
-            text += f" ({_numbers(row)})"
-        found.append(text)
+        found.append(
+            f"{name}: {row[scan]:g} {unit} is the coarsest within {limits} ({_numbers(row)})"
+        )
     present = rows[rows["mark"].str.contains("present")].iloc[0]
     verdict = "within" if present["within"] else "NOT within"
     found.append(

@@ -25,7 +25,7 @@ FLOOR = 0.02
 LIMIT = "#7A2E8E"
 USED = "#555B63"
 DOTS = (0, (1, 1.5))
-CHOSEN = "#009E73"
+CHOSEN = "#F0C24B"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def draw(table: pd.DataFrame, settings: Label) -> Figure:
         for column, scan in enumerate(UNITS):
             _finish_column(grid[:, column], rows, converge, scan)
         fig.legend(
-            handles=list(_legend(table)), loc="outside lower center", ncols=4, columnspacing=1.6
+            handles=list(_legend(table)), loc="outside lower center", ncols=3, columnspacing=1.6
         )
     return fig
 
@@ -105,11 +105,11 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, panel: Panel, scan: str) -> None
             axes.plot(x, y, color=look.colour, marker=look.marker, ms=3, lw=1, ls=":")
         x, y = _curve(one, scan, panel.column, panel.floor)
         axes.plot(x, y, color=look.colour, marker=look.marker, ms=5.5)
-        failed = one.loc[one["status"] != "ok", scan]
-        axes.plot(
-            failed, np.ones(len(failed)), ls="", marker="x", color=look.colour, ms=7, mew=2,
-            transform=axes.get_xaxis_transform(), clip_on=False, zorder=5,
-        )  # fmt: skip
+        for x in one.loc[one["status"] != "ok", scan]:
+            axes.plot(
+                x, 0.97, ls="", marker="x", color=look.colour, ms=7, mew=2,
+                transform=axes.get_xaxis_transform(), zorder=5,
+            )  # fmt: skip
     if panel.limit is not None:
         axes.axhline(panel.limit, color=LIMIT, ls="--", lw=1.2, zorder=1)
 
@@ -149,7 +149,7 @@ def _finish_column(column: np.ndarray, rows: pd.DataFrame, converge: Converge, s
     chosen = rows[(rows["scan"] == scan) & rows["mark"].str.contains("coarsest")]
     for axes in column:
         for value in chosen[scan]:
-            axes.axvline(value, color=CHOSEN, lw=7, alpha=0.3, zorder=0)
+            axes.axvline(value, color=CHOSEN, lw=8, alpha=0.45, zorder=0)
 
 
 def _legend(table: pd.DataFrame) -> Iterator[Line2D]:
@@ -157,10 +157,10 @@ def _legend(table: pd.DataFrame) -> Iterator[Line2D]:
         one = table[table["frame"] == name].iloc[0]
         text = f"{name} ({one['volume_per_atom']:.1f} Å³/atom, {one['n_atoms']} atoms)"
         yield Line2D([], [], color=look.colour, marker=look.marker, ms=5.5, label=text)
-    yield Line2D([], [], color="k", marker=".", label="energy differences, forces")
-    yield Line2D([], [], color="k", ls=":", lw=1, marker=".", ms=3, label="total energy")
+    yield Line2D([], [], color="k", marker=".", label="energy, less the mean error of the three")
+    yield Line2D([], [], color="k", ls=":", lw=1, marker=".", ms=3, label="energy, total")
     yield Line2D([], [], color=LIMIT, ls="--", lw=1.2, label="tolerance")
-    yield Line2D([], [], color=CHOSEN, lw=7, alpha=0.3, label="coarsest within tolerances")
+    yield Line2D([], [], color=CHOSEN, lw=8, alpha=0.45, label="coarsest within tolerances")
     yield Line2D([], [], color=USED, ls=DOTS, lw=1.6, label="in use")
     if (table["status"] != "ok").any():
         yield Line2D([], [], color="k", ls="", marker="x", ms=7, mew=2, label="no label")
