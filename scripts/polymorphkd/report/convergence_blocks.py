@@ -12,7 +12,7 @@ from ..settings import Label
 from .blocks import Block, FigureBlock, Image, Origin, TableBlock
 
 COLUMNS = [
-    "setting", "k-spacing (1/Å)", "cutoff (eV)", "frames", "energy less the common shift (meV/atom)",
+    "setting", "k-spacing (1/Å)", "cutoff (eV)", "frames", "energy, shift removed (meV/atom)",
     "energy (meV/atom)", "force RMSE (meV/Å)", "largest force error (meV/Å)",
     "pressure (GPa)", "seconds",
 ]  # fmt: skip
@@ -54,6 +54,6 @@ def convergence_blocks(table: pd.DataFrame, label: Label) -> list[Block]:
     ]  # fmt: skip
     caption = (
         "The worst of the three frames at each setting, against the finest; the seconds are "
-        "their mean. The common shift is the mean error of the three, which harms no potential."
+        "their mean. The shift is the mean error of the three, which harms no potential."
     )
     return [figure, TableBlock(COLUMNS, body, caption, origin, title="Numbers of the scan")]

@@ -25,7 +25,7 @@ class Converge(Section):
     tolerance_energy: float = Field(
         1.0,
         gt=0,
-        description="Energy error allowed in any frame, less the mean error of the three, meV/atom",
+        description="Energy error allowed in any frame, less the mean of the three, meV/atom",
     )
     tolerance_force: float = Field(
         10.0, gt=0, description="Root mean square error of forces allowed in any frame, meV/Å"
