@@ -251,6 +251,7 @@ ALUMINIUM = {
     "landscape": {"cutoff": 3.4},
     "inputs": {"standard": "standard.extxyz", "supplementary": "standard.extxyz"},
     "label": {
+        "n_shards": 1,
         "gpaw": {"ecut": 150, "kspacing": 0.9, "width": 0.5},
         "converge": {"kspacings": [0.9, 0.7], "cutoffs": [150, 200]},
     },
