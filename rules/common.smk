@@ -10,6 +10,7 @@ from polymorphkd import provenance
 from polymorphkd.config import load_settings, material_names
 from polymorphkd.errors import PolymorphKDError
 from polymorphkd.settings import deal_pools
+from polymorphkd.tries import next_try
 
 MATERIAL_FOLDER = "config/materials"
 STUDENTS = ["dnn", "dnn-kd"]
@@ -195,7 +196,14 @@ def engine_settings(wildcards):
 def label_settings(wildcards):
     """Settings of the labels without what only says where and in how many jobs they are made."""
     values = section("label")(wildcards)
-    return {k: v for k, v in values.items() if k not in ("n_shards", "pools", "converge")}
+    where = ("n_shards", "pools", "converge", "max_tries")
+    return {k: v for k, v in values.items() if k not in where}
+
+
+def label_tries(wildcards):
+    """Number of the try; one more than that of the last run where machines failed frames."""
+    path = f"results/{wildcards.material}/label/tries/{wildcards.shard}.json"
+    return next_try(path, settings(wildcards).label.max_tries)
 
 
 def pool_name(wildcards):

@@ -95,6 +95,12 @@ def label_shard(
     return _labelled(frames, [records[name] or {} for name in names])
 
 
+def unfinished(frames: Frames, engine: Engine, store_folder: str | Path) -> int:
+    """How many frames another run would compute: those without a final record in the store."""
+    store = Store(store_folder, engine.settings_hash)
+    return sum(store.get(name) is None for name in frames.frame_ids())
+
+
 def _checked(record: dict[str, Any], n_atoms: int) -> dict[str, Any]:
     """Turn an ``ok`` result that is incomplete or not finite into a crashed one."""
     if record["status"] != "ok":

@@ -164,6 +164,11 @@ class Label(Section):
     pools: dict[PoolName, Pool] = Field(
         {"cpu": Pool()}, min_length=1, description="Pools that the jobs are dealt to, by name"
     )
+    max_tries: Count = Field(
+        3,
+        description="Runs of snakemake that try frames again which their machine failed (time, "
+        "memory, a lost process); the first run counts",
+    )
     max_failed_fraction: Fraction = Field(
         0.1, description="Share of failed frames above which the gather stops"
     )
