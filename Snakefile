@@ -30,3 +30,9 @@ rule all:
         expand("results/{material}/summary.json", material=MATERIALS),
         expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),
         expand("results/{material}/label/convergence.png", material=SCANNED),
+
+
+# `snakemake converge`: the scans of the labels' settings alone.
+rule converge:
+    input:
+        convergence_figures,

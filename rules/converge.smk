@@ -65,8 +65,3 @@ rule gather_convergence:
         "{wildcards.material}: errors of the settings of the labels"
     script:
         "../scripts/gather_convergence.py"
-
-
-rule converge:
-    input:
-        convergence_figures,
