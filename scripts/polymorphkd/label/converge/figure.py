@@ -117,10 +117,10 @@ def _draw_panel(axes: Axes, part: pd.DataFrame, panel: Panel, scan: str) -> None
 def _curve(
     one: pd.DataFrame, scan: str, column: str, floor: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a curve; an error of the finest itself, which is zero, is none."""
+    """Points of a curve with gaps; the error of the finest itself, which is zero, is none."""
     y = one[column].abs().to_numpy()
     shown = np.isfinite(y) & ((y > 0) | (np.arange(len(y)) < len(y) - 1))
-    return one[scan].to_numpy()[shown], np.maximum(y[shown], floor)
+    return one[scan].to_numpy(), np.where(shown, np.maximum(y, floor), np.nan)
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
