@@ -50,7 +50,7 @@ rule gather_convergence:
     benchmark:
         "results/{material}/benchmarks/gather_convergence.tsv"
     conda:
-        "../envs/label.yaml"
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1000,
