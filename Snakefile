@@ -12,6 +12,7 @@ include: "rules/landscape.smk"
 include: "rules/generate.smk"
 include: "rules/select.smk"
 include: "rules/label.smk"
+include: "rules/converge.smk"
 include: "rules/split.smk"
 include: "rules/teacher.smk"
 include: "rules/relabel.smk"
@@ -30,3 +31,10 @@ rule all:
         expand("results/{material}/student/dnn-kd/MODEL_CARD.md", material=MATERIALS),
         proposals,
         melt_figures,
+        expand("results/{material}/label/convergence.png", material=SCANNED),
+
+
+# `snakemake converge`: the scans of the labels' settings alone.
+rule converge:
+    input:
+        convergence_figures,

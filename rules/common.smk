@@ -10,6 +10,7 @@ from polymorphkd import provenance
 from polymorphkd.config import load_settings, material_names
 from polymorphkd.errors import PolymorphKDError
 from polymorphkd.settings import deal_pools
+from polymorphkd.tries import next_try
 
 MATERIAL_FOLDER = "config/materials"
 STUDENTS = ["dnn", "dnn-kd"]
@@ -37,6 +38,8 @@ def load_all():
 
 SETTINGS = load_all()
 MATERIALS = list(SETTINGS)
+# Materials whose settings of the labels are scanned.
+SCANNED = [n for n, one in SETTINGS.items() if one.label.converge and not one.inputs.labelled]
 # Written out once: thousands of jobs ask for them.
 PLAIN = {name: one.model_dump(mode="json") for name, one in SETTINGS.items()}
 
@@ -44,6 +47,7 @@ PLAIN = {name: one.model_dump(mode="json") for name, one in SETTINGS.items()}
 wildcard_constraints:
     material="|".join(MATERIALS),
     shard=r"\d+",
+    frame="densest|typical|sparsest",
     k=r"\d+",
     variant="|".join(STUDENTS),
     model="|".join(MODELS),
@@ -248,13 +252,20 @@ def engine_settings(wildcards):
 def label_settings(wildcards):
     """Settings of the labels without what only says where and in how many jobs they are made."""
     values = section("label")(wildcards)
-    return {k: v for k, v in values.items() if k not in ("n_shards", "pools")}
+    where = ("n_shards", "pools", "converge", "max_tries")
+    return {k: v for k, v in values.items() if k not in where}
+
+
+def label_tries(wildcards):
+    """Number of the try; one more than that of the last run where machines failed frames."""
+    path = f"results/{wildcards.material}/label/tries/{wildcards.shard}.json"
+    return next_try(path, settings(wildcards).label.max_tries)
 
 
 def pool_name(wildcards):
-    """Pool of the shard that a wildcard names."""
+    """Pool of the shard that a wildcard names; that of the first shard where none is named."""
     label = settings(wildcards).label
-    return deal_pools(label.pools, label.n_shards)[int(wildcards.shard)]
+    return deal_pools(label.pools, label.n_shards)[int(wildcards.get("shard", 0))]
 
 
 def pool_value(key, per_attempt=False):
@@ -289,6 +300,16 @@ def pool_settings(wildcards, resources):
     name = pool_name(wildcards)
     values = section("label")(wildcards)["pools"][name]
     return {"name": name, "settings": values, "runtime": resources.get("runtime")}
+
+
+def convergence_figures(wildcards):
+    """Figures of the scans of all materials, for the target that a user asks for by name."""
+    if not SCANNED:
+        raise WorkflowError(
+            "converge: label.converge is null for every material that DFT labels; give it the "
+            "lists kspacings (1/Å) and cutoffs (eV), see docs/label.md"
+        )
+    return expand("results/{material}/label/convergence.png", material=SCANNED)
 
 
 def relabelled_frames(wildcards):

@@ -24,6 +24,7 @@ rule label_frames:
         pool=pool_settings,
         n_shards=lambda wildcards: settings(wildcards).label.n_shards,
         store="results/{material}/label/store",
+        tries=label_tries,
         algorithm=algorithm("label"),
     message:
         "{wildcards.material}: labelling shard {wildcards.shard} of {params.n_shards}"

@@ -16,6 +16,11 @@ rule make_report:
             if settings(wildcards).inputs.labelled
             else f"results/{wildcards.material}/label/records.parquet"
         ),
+        convergence=lambda wildcards: (
+            f"results/{wildcards.material}/label/convergence.parquet"
+            if wildcards.material in SCANNED
+            else []
+        ),
         teachers=lambda wildcards: (
             []
             if settings(wildcards).inputs.teacher
@@ -49,6 +54,7 @@ rule make_report:
         code=code(
             "report",
             "plots/style",
+            "label/converge",
             "evaluate/models",
             "evaluate/gather",
             "evaluate/compare",

@@ -50,3 +50,16 @@ class GreedyEMT(RecordingEMT):
             stuck.touch()
             time.sleep(3600)
         super().calculate(atoms, properties, system_changes)
+
+
+class UnluckyEMT(RecordingEMT):
+    """RecordingEMT whose machine has no memory for dense frames until the file `mended` exists."""
+
+    def __init__(self, log: str, mended: str, dense: float) -> None:
+        super().__init__(log)
+        self.mended, self.dense = Path(mended), dense
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        if atoms.get_volume() / len(atoms) < self.dense and not self.mended.exists():
+            raise MemoryError("no memory left")
+        super().calculate(atoms, properties, system_changes)

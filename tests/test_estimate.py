@@ -136,6 +136,18 @@ def fill_store(folder: Path, statuses: list[tuple[str, str]]) -> None:
     (store.path("f00").parent / ".f99.x.json").write_text('{"status": "o')
 
 
+def test_status_counts_the_frames_of_an_own_file_and_no_scan(run_folder):
+    (run_folder / "results/Al/select/standard.extxyz").rename(run_folder / "own.extxyz")
+    material = run_folder / "config/materials/Al.yaml"
+    values = yaml.safe_load(material.read_text()) | {"inputs": {"standard": "own.extxyz"}}
+    material.write_text(yaml.safe_dump(values))
+    fill_store(run_folder, [("ok", "")] * 4)
+    for i in range(3):  # newer, of a scan of settings
+        Store(run_folder / "results/Al/label/store", "scan").put(f"f{i}", {"status": "crashed"})
+    counts = label_state(run_folder / "results/Al").counts
+    assert dict(counts) == {"ok": 4, "waiting": 8}
+
+
 def test_status_shows_states_rate_time_left_and_what_to_do(run_folder):
     failures = [("crashed", "RuntimeError: fell over")] * 2 + [("unconverged", "80 steps")]
     fill_store(run_folder, [("ok", "")] * 4 + failures)

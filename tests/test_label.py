@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from ase.units import GPa
 from conftest import REPOSITORY
 from polymorphkd.errors import EngineError, StageError
-from polymorphkd.frames import Frames, concatenate
+from polymorphkd.frames import Frames, concatenate, from_atoms
 from polymorphkd.label import ENGINES, deal, gather, label_shard, make_engine
 from polymorphkd.label.mesh import mesh
 from polymorphkd.label.store import Store
@@ -29,8 +30,6 @@ def recording(log, **arguments) -> Label:
 
 def test_labels_are_those_of_the_calculator(aluminium, tmp_path):
     labelled = label_shard(aluminium, make_engine(Label(engine="ase")), tmp_path)
-    from ase.calculators.emt import EMT
-
     for i in range(len(aluminium)):
         atoms = aluminium.atoms(i)
         atoms.calc = EMT()
@@ -51,6 +50,36 @@ def test_other_settings_have_their_own_labels(aluminium, tmp_path):
     label_shard(aluminium, make_engine(recording(tmp_path / "a")), tmp_path / "store")
     label_shard(aluminium, make_engine(recording(tmp_path / "b")), tmp_path / "store")
     assert len((tmp_path / "b").read_text().splitlines()) == len(aluminium)
+
+
+def test_a_duplicate_is_labelled_once_whatever_the_order_of_its_atoms(aluminium, tmp_path):
+    random = np.random.default_rng(1)
+    twins, orders = [], []
+    for i in range(len(aluminium)):
+        atoms = aluminium.atoms(i)
+        orders.append(random.permutation(len(atoms)))
+        shifted = atoms[orders[-1]]
+        shifted.positions += random.integers(-1, 2, (len(atoms), 3)) @ atoms.cell.array
+        twins.append(shifted)
+    same = from_atoms(twins)
+    assert same.frame_ids() == aluminium.frame_ids()
+    settings = recording(tmp_path / "log")
+    both = concatenate([aluminium, aluminium, same])
+    parts = [
+        label_shard(deal(both, k, 2), make_engine(settings), tmp_path / "store") for k in range(2)
+    ]
+    labelled, records = gather(parts, settings, both)
+    assert len(labelled) == len(records) == len(aluminium) == _lines(tmp_path / "log")
+    # Taken from the store for the twins, forces follow the atoms.
+    again = label_shard(same, make_engine(settings), tmp_path / "store")
+    assert _lines(tmp_path / "log") == len(aluminium)
+    first = label_shard(aluminium, make_engine(settings), tmp_path / "store")
+    for i, order in enumerate(orders):
+        wanted = first.forces[first.atoms_of(i)][order]
+        np.testing.assert_array_equal(again.forces[again.atoms_of(i)], wanted)
+        reference = same.atoms(i)
+        reference.calc = EMT()
+        np.testing.assert_allclose(wanted, reference.get_forces(), atol=1e-6)
 
 
 @pytest.mark.parametrize("n_shards", [1, 3, 5])

@@ -52,6 +52,8 @@ EXPECTED = {
     "broken/max_force.vasprun.xml.gz": ({"ok": 3}, "PBE", -469.03407561),
     "broken/OUTCAR_fail_sigma_check.gz": ({"ok": 3}, "PBE", -10.86028327),
     "broken/scan_metal.vasprun.xml.gz": ({"rejected:setup": 2}, "r2SCAN", -3.74599651),
+    "broken/nonconv.OSZICAR": ({"unconverged": 4}, None, None),
+    "broken/positive_energy.OSZICAR": ({"rejected:energy": 1}, None, None),
     "broken/placeholder.vasprun.xml": ({"rejected:file": 1}, None, None),
 }  # fmt: skip
 
@@ -66,6 +68,9 @@ MESSAGES = {
     "vasp6.point_group": "point_group", "vasp.aliasing": "aliasing",
     "std_err.txt.oom": "out_of_memory",
 }  # fmt: skip
+
+
+KINDS = ("OUTCAR", "vasprun", "OSZICAR")
 
 
 def output_of(path):
@@ -89,9 +94,9 @@ def test_every_file_yields_what_its_run_was(shared_data, name):
 def test_no_file_of_the_collection_is_left_out(shared_data):
     folder = shared_data / "vasp"
     files = {f"{p.parent.name}/{p.name}" for p in folder.glob("*/*")}
-    runs = {name for name in files if "OUTCAR" in name or "vasprun" in name}
+    runs = {name for name in files if any(kind in name for kind in KINDS)}
     assert runs == set(EXPECTED)
-    others = {name.split("/")[1] for name in files - runs if "OSZICAR" not in name}
+    others = {name.split("/")[1] for name in files - runs}
     assert others == set(MESSAGES)
 
 
@@ -146,6 +151,25 @@ def test_reasons_and_notes_say_what_a_person_must_know(shared_data):
     iron = read_xml(folder / "ok/vasprun.magmom_ldau.xml.gz").settings
     assert iron.of_elements()["Fe"] == "PAW_PBE Fe_pv 06Sep2000, U 5.3 eV"
     assert iron.common()["functional"] == "PBE + U"
+
+
+def test_an_oszicar_tells_what_went_wrong(shared_data, tmp_path):
+    folder = shared_data / "vasp/broken"
+    *_, last = read_external(folder / "nonconv.OSZICAR")
+    assert last.reason.startswith("10 electronic steps, last energy change 0.00057 eV")
+    assert last.values["energy"] == pytest.approx(-3.5078944)
+    (positive,) = read_external(folder / "positive_energy.OSZICAR")
+    assert positive.reason.startswith("positive total energy, +46.58 eV")
+    text = (folder / "nonconv.OSZICAR").read_text()
+    (tmp_path / "OSZICAR").write_text(text[: text.index("3 F=")])
+    rows = list(read_external(tmp_path / "OSZICAR"))
+    assert [row.status for row in rows] == ["unconverged", "unconverged", "truncated"]
+    good = [*text.splitlines()[:6], "   1 F= -.14009063E+01 E0= -.14009063E+01  d E =-.1E+01"]
+    (tmp_path / "OSZICAR").write_text("\n".join(good) + "\n")
+    (alone,) = read_external(tmp_path / "OSZICAR")
+    assert alone.status == "rejected:forces"
+    (tmp_path / "OSZICAR").write_text("nothing\n")
+    assert [row.status for row in read_external(tmp_path / "OSZICAR")] == ["rejected:file"]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.8, 0.99])

@@ -11,6 +11,7 @@ import numpy as np
 from .errors import InputError
 from .frames import Frames
 from .label import Engine, label_shard, make_engine
+from .label.converge.scan import FRAMES, scan_settings
 from .label.store import Store
 from .readers import read_frames
 from .report.costs import STAGE_OF_RULE, read_costs, stage_costs
@@ -161,6 +162,12 @@ def _label_row(
         return Row("label", what, None, size, "sizes of the frames")
     seconds = times.predict(n_atoms)
     waiting = float(seconds.sum() * (1 - done / len(frames)))
+    if settings.label.converge is not None:
+        n = len(FRAMES) * len(scan_settings(settings.label))
+        remarks.append(
+            f"label.converge: {n} labels of {len(FRAMES)} frames, most of them finer and so "
+            "slower, are not in these numbers"
+        )
     hours, notes = _pools(settings, seconds, waiting)
     remarks.extend(notes)
     known = "" if len(times.seconds) >= FIT_LABELS else " (assumed)"

@@ -112,15 +112,7 @@ class Frames:
         permutation of atoms keep the id; rotations and other cells of the same crystal do
         not.  The letter keeps readers of text files from taking an id for a number.
         """
-        from .fingerprint import canonical  # on use: numba takes a third of a second
-
-        bases = np.where(self.pbc[:, :, None], self.cells, np.eye(3))
-        singular = np.abs(np.linalg.det(bases)) < 1e-12
-        bases[singular] = np.eye(3)
-        periodic = self.pbc & ~singular[:, None]
-        numbers, steps = canonical(
-            self.offsets, self.numbers, self.positions, bases, periodic, ID_RESOLUTION
-        )
+        numbers, steps, periodic = self._canonical()
         cells = np.rint(self.cells / ID_RESOLUTION).astype("<i8")
         ids = []
         for i in range(len(self)):
@@ -130,6 +122,32 @@ class Frames:
                 hasher.update(part.data)
             ids.append(f"f{hasher.hexdigest()}")
         return ids
+
+    def _canonical(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What ids are made of: species and steps in canonical order, periodic directions."""
+        from .fingerprint import canonical  # on use: numba takes a third of a second
+
+        bases = np.where(self.pbc[:, :, None], self.cells, np.eye(3))
+        singular = np.abs(np.linalg.det(bases)) < 1e-12
+        bases[singular] = np.eye(3)
+        periodic = self.pbc & ~singular[:, None]
+        numbers, steps = canonical(
+            self.offsets, self.numbers, self.positions, bases, periodic, ID_RESOLUTION
+        )
+        return numbers, steps, periodic
+
+    def atom_order(self, index: int) -> np.ndarray:
+        """Atoms of frame `index` in the canonical order of its id, shape (n_atoms,), int64.
+
+        What is known per atom of one frame belongs, in this order, to any frame with its id.
+        """
+        where, n = self.atoms_of(index), int(self.n_atoms[index])
+        alone = Frames(  # each atom a frame, so that none is sorted
+            np.arange(n + 1), self.numbers[where], self.positions[where],
+            np.repeat(self.cells[[index]], n, axis=0), np.repeat(self.pbc[[index]], n, axis=0),
+        )  # fmt: skip
+        numbers, steps, _ = alone._canonical()
+        return np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0], numbers))
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Frames:
         """Frames at `indices`, in that order."""

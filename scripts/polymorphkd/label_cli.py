@@ -23,7 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
     values |= {name: None for name in optional if given[name] == float("inf")}
     done = import_labels(
         arguments.inputs, arguments.output, arguments.records, validated(Gates, values),
-        arguments.max_failed_fraction, arguments.force,
+        arguments.max_failed_fraction, arguments.force, arguments.same_mesh,
     )  # fmt: skip
     records = done.records
     for status, count in records["status"].value_counts().items():
@@ -65,6 +65,10 @@ def add_import_labels(commands: argparse._SubParsersAction[argparse.ArgumentPars
     gates.add_argument(
         "--max-failed-fraction", type=float, default=1.0, metavar="X",
         help="stop with a table where a larger share of the frames fails (1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--same-mesh", action="store_true",
+        help="refuse labels whose k-meshes no single k-spacing gives (default: a note)",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="overwrite files")
     parser.set_defaults(run=_run)

@@ -14,6 +14,7 @@ from .errors import InputError, StageError
 from .frames import Frames, concatenate, write_frames
 from .label.external import External, read_external
 from .label.gates import apply_gates, measured
+from .label.kmesh import largest_spacing, mesh_groups, notes, refusal
 from .label.mixing import mixture
 from .label.vasp.output import RunSettings, describe
 from .provenance import atomic_path
@@ -23,9 +24,10 @@ from .settings import Gates
 COLUMNS = (
     "file", "index", "status", "reason", "energy", "n_atoms", "frame_id", "max_force", "pressure",
     "min_distance", "energy_zero", "entropy", "has_stress", "scf_steps", "settings",
-    "settings_hash", "note",
+    "settings_hash", "kspacing", "note",
 )  # fmt: skip
-"""Of the records; energies in eV per cell, forces in eV/Å, pressures in GPa, lengths in Å."""
+"""Of the records; energies in eV per cell, forces in eV/Å, pressures in GPa, lengths in Å,
+kspacing (the largest of the k-mesh in this cell) in 1/Å."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def import_labels(
     gates: Gates,
     max_failed_fraction: float = 1.0,
     force: bool = False,
+    same_mesh: bool = False,
 ) -> Imported:
     """Read labels, judge every frame, write the accepted ones and the records of all.
 
@@ -60,6 +63,8 @@ def import_labels(
         Share of frames that may fail.
     force : bool
         Overwrite existing files.
+    same_mesh : bool
+        Refuse labels whose k-meshes no single spacing gives; else they have a note.
 
     Raises
     ------
@@ -73,7 +78,13 @@ def import_labels(
     rows = [row for path in paths for row in read_external(path)]
     table, labelled = _judged(rows, gates)
     # Before duplicates go: one structure with two methods is a mixture too.
-    mixed = mixture([rows[i] for i in np.flatnonzero(table["status"] == "ok")])
+    ok = np.flatnonzero(table["status"] == "ok")
+    mixed = mixture([rows[i] for i in ok])
+    groups = mesh_groups([rows[i] for i in ok])
+    if mixed is None and same_mesh and len(groups) > 1:
+        mixed = refusal(groups)
+    for i, note in notes(groups).items():
+        table.loc[ok[i], "note"] = "; ".join(filter(None, [table.loc[ok[i], "note"], note]))
     _reject_duplicates(table)
     with atomic_path(records_file) as temporary:
         if records_file.suffix == ".csv":
@@ -112,7 +123,9 @@ def _judged(rows: Sequence[External], gates: Gates) -> tuple[pd.DataFrame, Frame
         if name not in table:
             table[name] = None
     table = table[list(COLUMNS)]
-    numbers = ["energy", "max_force", "pressure", "min_distance", "energy_zero", "entropy"]
+    numbers = [
+        "energy", "max_force", "pressure", "min_distance", "energy_zero", "entropy", "kspacing"
+    ]  # fmt: skip
     table[numbers] = table[numbers].apply(pd.to_numeric)
     whole = [i for i, one in enumerate(rows) if one.frame is not None]
     frames = concatenate([one.frame for one in rows if one.frame is not None])
@@ -149,8 +162,10 @@ def _accepted(table: pd.DataFrame, labelled: Frames) -> Frames:
 
 
 def _row(one: External) -> dict[str, object]:
-    text, known = "", one.settings
+    text, known, kspacing = "", one.settings, None
     if isinstance(known, RunSettings):
+        if known.mesh is not None and one.frame is not None:
+            kspacing = largest_spacing(one.frame.cells[0], known.mesh)
         text, known = describe(known), known.settings_hash
     return {
         "file": one.file,
@@ -159,6 +174,7 @@ def _row(one: External) -> dict[str, object]:
         "reason": one.reason,
         "settings": text,
         "settings_hash": known,
+        "kspacing": kspacing,
         "note": "",
         **one.values,
     }

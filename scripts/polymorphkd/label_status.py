@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from .config import read_yaml
 from .count import count_frames
+from .errors import ConfigError
 from .provenance import read_json
+
+SCANNED_FRAMES = 3
+"""Frames that label.converge labels at every setting."""
+
+COUNTABLE = (".extxyz", ".xyz", ".parquet")
+"""Files whose frames are counted without reading them."""
 
 RATE_LABELS = 50
 """The rate of labelling is taken over this many last labels."""
@@ -76,16 +83,40 @@ class LabelState:
         return ADVICE.get(status, ADVICE.get(status.split(":")[0], ""))
 
 
-def label_files(store: Path) -> Iterator[Path]:
-    """Labels of the settings in use, the newest ones; hidden files are being written."""
-    folders = [path for path in store.glob("*") if path.is_dir()]
-    if folders:
-        yield from max(folders, key=_newest).rglob("[!.]*.json")
+def label_files(store: Path) -> list[Path]:
+    """Labels of the settings in use, the newest ones; hidden files are being written.
+
+    A scan of settings leaves folders with its few frames, which are passed over where another
+    has more.
+    """
+    folders = [list(path.rglob("[!.]*.json")) for path in store.glob("*") if path.is_dir()]
+    many = [files for files in folders if len(files) > SCANNED_FRAMES]
+    return max(many or folders, key=_newest, default=[])
 
 
-def _newest(folder: Path) -> float:
-    times = (path.stat().st_mtime for path in folder.rglob("[!.]*.json"))
-    return max(times, default=0.0)
+def _newest(files: list[Path]) -> float:
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+def standard_set(folder: Path) -> Path | None:
+    """File of the frames to label: that of the stage, else ``inputs.standard`` of the material.
+
+    Parameters
+    ----------
+    folder : path
+        ``results/{material}``, beside the folder ``config``.
+    """
+    own = folder / "select" / "standard.extxyz"
+    workdir = folder.parent.parent
+    for name in (f"materials/{folder.name}.yaml", "config.yaml"):
+        try:
+            inputs = read_yaml(workdir / "config" / name).get("inputs")
+        except ConfigError:
+            continue
+        if isinstance(inputs, dict) and inputs.get("standard"):
+            own = workdir / inputs["standard"]
+            break
+    return own if own.is_file() and own.suffix in COUNTABLE else None
 
 
 def label_state(folder: Path) -> LabelState | None:
@@ -96,10 +127,10 @@ def label_state(folder: Path) -> LabelState | None:
     folder : path
         ``results/{material}``; its records are read where they exist, else its store.
     """
-    total = folder / "select" / "standard.extxyz"
-    wanted = count_frames(total) if total.is_file() else None
+    total = standard_set(folder)
+    wanted = count_frames(total) if total is not None else None
     records = folder / "label" / "records.parquet"
-    files = list(label_files(folder / "label" / "store"))
+    files = label_files(folder / "label" / "store")
     if records.is_file():
         table = pd.read_parquet(records)
     elif files:

@@ -12,6 +12,7 @@ from .errors import ConfigError, EngineError, InputError
 from .frames import from_atoms
 from .label import ENGINES
 from .label.ase_engine import AseCalculatorEngine
+from .label.converge.scan import scan_engines
 from .lammps import located
 from .processes import program
 from .readers import read_frames
@@ -49,6 +50,8 @@ def preflight(settings: Settings) -> None:
         problem = ENGINES[settings.label.engine].problem(section, settings.elements)
         if problem:
             raise EngineError(f"{where}: label.engine: {settings.label.engine}: {problem}")
+        if settings.label.converge is not None:
+            scan_engines(settings.label)
     for package, module, key in (
         ("mace-torch", "mace", "teacher.kind"),
         ("deepmd-kit", "deepmd", "student.kind"),

@@ -2,7 +2,7 @@
 
 from .engines import ENGINES, Engine, Result, make_engine
 from .gather import gather
-from .run import deal, label_shard
+from .run import deal, label_shard, unfinished
 
 ALGORITHM_VERSION = 1
 """Raise only when labels made before are no longer valid: it relaunches all DFT."""
@@ -16,4 +16,5 @@ __all__ = [
     "gather",
     "label_shard",
     "make_engine",
+    "unfinished",
 ]

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..frames import Frames, from_atoms
 from ..readers import Chunk, stream
 from ..readers.sources import COMPRESSED, open_bytes
+from .vasp.oszicar import read_oszicar
 from .vasp.outcar import read_outcar
 from .vasp.output import RunSettings, Step, VaspOutput, judge
 from .vasp.xml import read_xml
@@ -51,6 +52,8 @@ class External:
 def read_external(path: Path) -> Iterator[External]:
     """Every frame of an OUTCAR, a vasprun.xml, or any other source of labelled frames.
 
+    Of an OSZICAR, which holds no structures, every row says why it is no label.
+
     Raises
     ------
     InputError
@@ -61,19 +64,22 @@ def read_external(path: Path) -> Iterator[External]:
         yield from _of_vasp(read_xml(path))
     elif kind == "outcar":
         yield from _of_vasp(read_outcar(path))
+    elif kind == "oszicar":
+        yield from _of_oszicar(path)
     else:
         yield from _of_others(path)
 
 
 def vasp_kind(path: Path) -> str:
-    """``xml`` or ``outcar`` for outputs of VASP, by name or first bytes, else nothing."""
+    """``xml``, ``outcar`` or ``oszicar``, by name or first bytes, else nothing."""
     plain = path.with_suffix("") if path.suffix in COMPRESSED else path
     if not path.is_file():
         return ""
     if plain.suffix == ".xml" or "vasprun" in plain.name:
         return "xml"
-    if "OUTCAR" in plain.name:
-        return "outcar"
+    for name in ("OUTCAR", "OSZICAR"):
+        if name in plain.name:
+            return name.lower()
     try:
         with open_bytes(path) as file:
             head = file.read(500)
@@ -115,6 +121,12 @@ def _labelled(step: Step) -> Any:
     if step.stress is not None:
         atoms.info["REF_stress"] = step.stress
     return atoms
+
+
+def _of_oszicar(path: Path) -> Iterator[External]:
+    for index, one in enumerate(read_oszicar(path)):
+        values = {"energy": one.energy, "energy_zero": one.energy_zero, "scf_steps": one.n_scf}
+        yield External(str(path), index, one.status, one.reason, values=values)
 
 
 def _of_others(path: Path) -> Iterator[External]:

@@ -100,6 +100,7 @@ def _refuse_too_many(records: pd.DataFrame, allowed: float) -> None:
         raise StageError(
             f"label: {len(failed)} of {len(records)} frames failed, more than "
             f"max_failed_fraction {allowed:g} allows:\n{rows}\n"
-            "mend the cause and run again with --forcerun label_frames (finished labels are kept, "
-            "what failed by its machine is tried again), or raise the limit"
+            "mend the cause and run snakemake again: what failed by its machine is tried again, "
+            "up to label.max_tries runs (then with --forcerun label_frames), and finished labels "
+            "are kept; or raise the limit"
         )

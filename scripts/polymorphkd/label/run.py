@@ -83,6 +83,8 @@ def label_shard(
             "engine": engine.version,
             "settings_hash": engine.settings_hash,
             "host": socket.gethostname(),
+            # Another frame with this id may have its atoms in another order.
+            "order": frames.atom_order(i).tolist(),
         }
         store.put(names[i], record)
         records[names[i]] = record
@@ -93,6 +95,12 @@ def label_shard(
         note = ", ".join(f"{n} {status}" for status, n in sorted(tally.items()))
         counter.step(note=note)
     return _labelled(frames, [records[name] or {} for name in names])
+
+
+def unfinished(frames: Frames, engine: Engine, store_folder: str | Path) -> int:
+    """How many frames another run would compute: those without a final record in the store."""
+    store = Store(store_folder, engine.settings_hash)
+    return sum(store.get(name) is None for name in frames.frame_ids())
 
 
 def _checked(record: dict[str, Any], n_atoms: int) -> dict[str, Any]:
@@ -108,6 +116,16 @@ def _checked(record: dict[str, Any], n_atoms: int) -> dict[str, Any]:
     return record
 
 
+def _reordered(record: dict[str, Any], frames: Frames, index: int) -> np.ndarray:
+    """Forces of a record for the atoms as they stand in frame `index`."""
+    forces = np.array(record["forces"], dtype=float)
+    if record.get("order") is None:  # of a version that did not write it down
+        return forces
+    ordered = np.empty_like(forces)
+    ordered[frames.atom_order(index)] = forces[record["order"]]
+    return ordered
+
+
 def _labelled(frames: Frames, records: list[dict[str, Any]]) -> Frames:
     energy = np.full(len(frames), np.nan)
     stress = np.full((len(frames), 6), np.nan)
@@ -116,7 +134,7 @@ def _labelled(frames: Frames, records: list[dict[str, Any]]) -> Frames:
         if record["status"] == "ok":
             energy[i] = record["energy"]
             stress[i] = record["stress"]
-            forces[frames.atoms_of(i)] = record["forces"]
+            forces[frames.atoms_of(i)] = _reordered(record, frames, i)
     columns = {name: [record.get(name) for record in records] for name in RECORD_COLUMNS}
     for name in NUMBERS:
         columns[name] = [math.nan if n is None else float(n) for n in columns[name]]

@@ -39,9 +39,9 @@ class Run:
         Errors per frame and per atom, by model.
     properties : dict
         Equation of state by model, and ``dft`` where DFT was part of the run.
-    records, relabel_records, targets, filling : DataFrame or None
+    records, relabel_records, targets, filling, convergence : DataFrame or None
         label/records.parquet, relabel/records.parquet, generate/targets.tsv,
-        generate/filling.parquet.
+        generate/filling.parquet, label/convergence.parquet.
     coverage, outcome, landscape, nve : dict or None
         select/coverage.json, generate/outcome.json, landscape/settings.json,
         deploy/dnn-kd/nve.json.
@@ -68,6 +68,7 @@ class Run:
     relabel_records: pd.DataFrame | None = None
     targets: pd.DataFrame | None = None
     filling: pd.DataFrame | None = None
+    convergence: pd.DataFrame | None = None
     coverage: dict[str, Any] | None = None
     outcome: dict[str, Any] | None = None
     landscape: dict[str, Any] | None = None
@@ -128,6 +129,7 @@ def collect(folder: str | Path, settings: Settings, framesets: Sequence[str]) ->
     generated = "seeds" in framesets
     maps = {name: _table(folder / "landscape" / f"{name}.parquet") for name in framesets}
     teachers = {} if own.teacher else _metrics(sorted((folder / "teacher").glob("metrics_*.json")))
+    scanned = settings.label.converge is not None and not own.labelled
     names = [*MODELS] if own.labelled else ["dft", *MODELS]
     properties = {name: _json(folder / "properties" / f"{name}.json") for name in names}
     return Run(
@@ -148,6 +150,7 @@ def collect(folder: str | Path, settings: Settings, framesets: Sequence[str]) ->
         relabel_records=_table(folder / "relabel" / "records.parquet"),
         targets=_table(folder / "generate" / "targets.tsv") if generated else None,
         filling=_table(folder / "generate" / "filling.parquet") if generated else None,
+        convergence=_table(folder / "label" / "convergence.parquet") if scanned else None,
         coverage=_json(folder / "select" / "coverage.json") if "library" in framesets else None,
         outcome=_json(folder / "generate" / "outcome.json") if generated else None,
         landscape=_json(folder / "landscape" / "settings.json"),

@@ -18,6 +18,8 @@ STAGE_OF_RULE = {
     "select_frames": "select",
     "label_frames": "label",
     "gather_labels": "label",
+    "scan_convergence": "label",
+    "gather_convergence": "label",
     "split_frames": "split",
     "train_teacher": "teacher",
     "relabel_frames": "relabel",

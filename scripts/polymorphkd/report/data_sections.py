@@ -12,6 +12,7 @@ from ..landscape.grid import Box
 from ..plots.style import SETS, as_uri
 from .blocks import Block, FigureBlock, Image, Origin, Section, TableBlock, TextBlock
 from .collect import Run
+from .convergence_blocks import convergence_blocks
 from .landscape_figures import landscape_figure
 
 METHODS = {
@@ -145,6 +146,8 @@ def label_section(run: Run) -> Section:
         blocks.append(TextBlock("The records of the DFT calculations are missing in this folder."))
     else:
         blocks.extend(_record_tables(run.records))
+    if run.convergence is not None:
+        blocks.extend(convergence_blocks(run.convergence, run.settings.label))
     if run.relabel_records is not None:
         blocks.append(_relabel_table(run.relabel_records))
     blocks.append(_split_table(run))

@@ -7,9 +7,12 @@ The models of this room are the single source of every key: ``workflow/schemas/c
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from .base import Section, check_elements
+from .converge import Converge
 from .generate import Amplitudes, Constraints, Displacements, Gate, Generate
 from .label import AseEngine, Gates, Gpaw, Label, Vasp
 from .landscape import Landscape
@@ -20,6 +23,7 @@ from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
 from .teacher import Mace, Relabel, Teacher
 from .use import Deploy, Properties
+from .vasp_sets import with_set_potentials
 
 __all__ = [
     "Abinit",
@@ -27,6 +31,7 @@ __all__ = [
     "AseEngine",
     "Choice",
     "Constraints",
+    "Converge",
     "Cp2k",
     "Cp2kKind",
     "Deepmd",
@@ -82,6 +87,11 @@ class Settings(Section):
     student: Student = Field(Student(), description="Distilled students")
     properties: Properties = Field(Properties(), description="Equation of state")
     deploy: Deploy = Field(Deploy(), description="LAMMPS check")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _potentials_of_the_set(cls, value: Any) -> Any:
+        return with_set_potentials(value) if isinstance(value, dict) else value
 
     @field_validator("elements")
     @classmethod

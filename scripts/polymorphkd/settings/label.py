@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from .base import Count, Fraction, ImportPath, Section
+from .converge import Converge, check_converge
 from .pools import Pool, PoolName, check_pools
 from .programs import Abinit, Cp2k, Espresso
+from .vasp_sets import NamedSet, set_defaults
 
 
 class Gpaw(Section):
     """Plane-wave DFT with GPAW."""
+
+    cutoff_key: ClassVar[str] = "ecut"
 
     xc: str = Field("PBE", pattern=r"^(LDA|PBE|revPBE|RPBE|PW91)$", description="Functional")
     ecut: float = Field(400.0, ge=100, le=2000, description="Plane-wave cutoff, eV")
@@ -50,6 +54,8 @@ class AseEngine(Section):
 class Vasp(Section):
     """PAW DFT with VASP: one static run per frame, under custodian."""
 
+    cutoff_key: ClassVar[str] = "encut"
+
     command: str = Field(
         "vasp_std",
         min_length=1,
@@ -57,6 +63,12 @@ class Vasp(Section):
     )
     version: Literal["5", "6"] = Field(
         "6", description="Main version of the program; a run of another one is refused"
+    )
+    input_set: NamedSet | None = Field(
+        None,
+        description="Input set of pymatgen that gives further INCAR tags (ALGO, ISPIN, MAGMOM, "
+        "LDAU*, ...), the defaults of functional, encut, kspacing, smearing, width and "
+        "max_scf_steps, and the potentials; null for none",
     )
     functional: Literal["PBE", "PBEsol", "revPBE", "RPBE", "r2SCAN", "SCAN"] = Field(
         "PBE", description="Functional (tag GGA or METAGGA); others through incar"
@@ -98,6 +110,11 @@ class Vasp(Section):
     keep: Literal["none", "failed", "all"] = Field(
         "failed", description="Runs whose files stay; those of finished frames as .tar.gz"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_set(cls, value: Any) -> Any:
+        return {**set_defaults(value), **value} if isinstance(value, dict) else value
 
     @field_validator("incar")
     @classmethod
@@ -144,9 +161,17 @@ class Label(Section):
     cp2k: Cp2k = Field(Cp2k(), description="Settings of the engine cp2k")
     abinit: Abinit = Field(Abinit(), description="Settings of the engine abinit")
     gates: Gates = Field(Gates(), description="Acceptance gates")
+    converge: Converge | None = Field(
+        None, description="Scans of k-spacing and cutoff on three frames; null for none"
+    )
     n_shards: Count = Field(8, description="Jobs that the frames are dealt to")
     pools: dict[PoolName, Pool] = Field(
         {"cpu": Pool()}, min_length=1, description="Pools that the jobs are dealt to, by name"
+    )
+    max_tries: Count = Field(
+        3,
+        description="Runs of snakemake that try frames again which their machine failed (time, "
+        "memory, a lost process); the first run counts",
     )
     max_failed_fraction: Fraction = Field(
         0.1, description="Share of failed frames above which the gather stops"
@@ -155,4 +180,10 @@ class Label(Section):
     @model_validator(mode="after")
     def _a_shard_for_every_pool(self) -> Label:
         check_pools(self.pools, self.n_shards)
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_scan(self) -> Label:
+        if self.converge is not None:
+            check_converge(self.converge, self.engine, getattr(self, self.engine))
         return self

@@ -84,12 +84,15 @@ def pieces_of(stages: Sequence[MDStage], timestep: float, per_stage: int) -> lis
 
 
 def aimd_incar(
-    piece: Piece, vasp: Vasp, plan: MeltQuench, timestep: float, n_types: int, nblock: int,
-    seed: int,
+    piece: Piece, vasp: Vasp, plan: MeltQuench, timestep: float, symbols: Sequence[str],
+    nblock: int, seed: int,
 ) -> Incar:  # fmt: skip
-    """Tags of one piece: electrons as for labels, and dynamics that learns."""
+    """Tags of one piece: electrons as for labels, and dynamics that learns.
+
+    `symbols` are the elements of all atoms in the order of the POSCAR.
+    """
     tags: dict[str, Any] = {
-        **incar(vasp),
+        **incar(vasp, symbols),
         "SYSTEM": piece.name,
         "IBRION": 0,
         "MDALGO": 3,
@@ -101,7 +104,7 @@ def aimd_incar(
         "TEBEG": round(piece.temperature[0], 3),
         "TEEND": round(piece.temperature[1], 3),
         "RANDOM_SEED": [seed, 0, 0],
-        "LANGEVIN_GAMMA": [round(1 / plan.thermostat_time, 6)] * n_types,
+        "LANGEVIN_GAMMA": [round(1 / plan.thermostat_time, 6)] * len(set(symbols)),
         "ML_LMLFF": True,
         "ML_MODE": "train",
     }
@@ -160,14 +163,15 @@ def write_deck(
     pieces = pieces_of(plan.stages, timestep, per_stage)
     steps = sum(piece.steps for piece in pieces)
     nblock = max(1, steps // plan.frames)
-    kinds = sorted(set(atoms.get_chemical_symbols()))
+    symbols = sorted(atoms.get_chemical_symbols())  # as write_poscar orders them
+    kinds = sorted(set(symbols))
     problem = potential_problem(vasp, kinds)
     for k, piece in enumerate(pieces):
         work = folder / piece.name
         work.mkdir(parents=True)
         random = rng(settings.seed, settings.material, "aimd", k)
         seed = int(random.integers(1, 900_000_000))
-        tags = aimd_incar(piece, vasp, plan, timestep, len(kinds), nblock, seed)
+        tags = aimd_incar(piece, vasp, plan, timestep, symbols, nblock, seed)
         tags.write_file(work / "INCAR")
         sizes = mesh(atoms.cell.array, atoms.pbc, vasp.kspacing)
         Kpoints.gamma_automatic(sizes).write_file(work / "KPOINTS")

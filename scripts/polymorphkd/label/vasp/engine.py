@@ -44,12 +44,12 @@ class VaspEngine:
     @cached_property
     def settings_hash(self) -> str:
         """Digest of INCAR, mesh, potentials and main version; not of how it is started."""
-        from .inputs import incar, potential_digests
+        from .inputs import decisive, potential_digests
 
         return digest(
             {
                 "engine": f"vasp {self.settings.version}",
-                "incar": dict(sorted(incar(self.settings).items())),
+                "incar": decisive(self.settings),
                 "kspacing": self.settings.kspacing,
                 "potentials": potential_digests(self.settings),
             }

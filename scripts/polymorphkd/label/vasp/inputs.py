@@ -14,6 +14,7 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar, PotcarSingle
 
 from ...provenance import digest
 from ...settings import Vasp
+from ...settings.vasp_sets import named_set, tags_of
 from ..mesh import mesh
 
 VARIABLE = "PMG_VASP_PSP_DIR"
@@ -30,30 +31,79 @@ FUNCTIONAL_TAGS: dict[str, dict[str, Any]] = {
 ISMEAR = {"gaussian": 0, "fermi-dirac": -1, "methfessel-paxton": 1}
 
 
-def incar(settings: Vasp) -> Incar:
-    """Tags of a static run; symmetry is off, because distorted cells have none to exploit."""
-    return Incar(
-        {
-            "SYSTEM": "label",
-            "PREC": "Accurate",
-            "ALGO": "Normal",
-            **FUNCTIONAL_TAGS[settings.functional],
-            "ENCUT": settings.encut,
-            "EDIFF": settings.ediff,
-            "NELM": settings.max_scf_steps,
-            "ISMEAR": ISMEAR[settings.smearing],
-            "SIGMA": settings.width,
-            "ISYM": 0,
-            "LASPH": True,
-            "LREAL": False,
-            "NSW": 0,
-            "IBRION": -1,
-            "ISIF": 2,
-            "LWAVE": False,
-            "LCHARG": False,
-            **settings.incar,
-        }
-    )
+PER_ELEMENT = ("MAGMOM", "LDAUU", "LDAUL", "LDAUJ")
+"""Tags of a set that VASP wants as lists: the first per atom, the others per element."""
+
+NOT_TAKEN = {
+    *("GGA", "METAGGA", "KSPACING", "ICHARG", "NUPDOWN"),
+    *("LAECHG", "LELF", "LVTOT", "LVHAR", "LORBIT", "EDIFFG"),
+}
+"""Tags of a set that keys of the settings decide, or that only write more files."""
+
+
+def base_tags(settings: Vasp) -> dict[str, Any]:
+    """Tags of the named set; those of `PER_ELEMENT` as mappings from elements.
+
+    They are made once for a compound of all elements that have a potential.  Asked frame by
+    frame, a set would give Fe a U in the oxide and none in the metal, and the labels of both
+    could not meet.
+    """
+    elements = sorted(settings.potentials)
+    if settings.input_set is None or not elements:
+        return {}
+    made = named_set(settings.input_set, elements, settings.functional, settings.incar)
+    tags = {key: value for key, value in tags_of(made).items() if key not in NOT_TAKEN}
+    for name in PER_ELEMENT:
+        if name in tags:
+            tags[name] = dict(zip(elements, tags[name], strict=True))
+    return tags
+
+
+def incar(settings: Vasp, symbols: Sequence[str] = ()) -> Incar:
+    """Tags of a static run; symmetry is off, because distorted cells have none to exploit.
+
+    Parameters
+    ----------
+    settings : Vasp
+    symbols : sequence of str
+        Element of every atom in the order of the POSCAR; without them the tags of
+        `PER_ELEMENT` are left out.
+    """
+    base = base_tags(settings)
+    for name in PER_ELEMENT:
+        of_elements = base.pop(name, None)
+        if symbols and of_elements is not None:
+            wanted = symbols if name == "MAGMOM" else dict.fromkeys(symbols)
+            base[name] = [of_elements[symbol] for symbol in wanted]
+    tags = {
+        "SYSTEM": "label",
+        "PREC": "Accurate",
+        "ALGO": "Normal",
+        **base,
+        **FUNCTIONAL_TAGS[settings.functional],
+        "ENCUT": settings.encut,
+        "EDIFF": settings.ediff,
+        "NELM": settings.max_scf_steps,
+        "ISMEAR": ISMEAR[settings.smearing],
+        "SIGMA": settings.width,
+        "ISYM": 0,
+        "LASPH": True,
+        "LREAL": False,
+        "NSW": 0,
+        "IBRION": -1,
+        "ISIF": 2,
+        "LWAVE": False,
+        "LCHARG": False,
+        **settings.incar,
+    }
+    return Incar(tags)
+
+
+def decisive(settings: Vasp) -> dict[str, Any]:
+    """All tags that decide a label, for the settings hash; those of elements as mappings."""
+    base = base_tags(settings)
+    of_elements = {name: base[name] for name in PER_ELEMENT if name in base}
+    return dict(sorted({**of_elements, **incar(settings)}.items()))
 
 
 @cache
@@ -120,12 +170,13 @@ def write_inputs(
         The settings name no POTCAR for an element.
     """
     order = write_poscar(folder, atoms)
-    incar(settings).write_file(folder / "INCAR")
+    symbols = np.array(atoms.get_chemical_symbols())
+    incar(settings, symbols[order].tolist()).write_file(folder / "INCAR")
     sizes = mesh(
         atoms.cell.array if mesh_cell is None else mesh_cell, atoms.pbc, settings.kspacing
     )
     Kpoints.gamma_automatic(sizes).write_file(folder / "KPOINTS")
-    kinds = sorted(set(atoms.get_chemical_symbols()))
+    kinds = sorted(set(symbols.tolist()))
     (folder / "POTCAR").write_text(potentials_text(settings, kinds))
     return order
 

@@ -39,9 +39,10 @@ class _Header:
     valence: list[float] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     hubbard: dict[str, list[float]] = field(default_factory=dict)
+    kpoints: list[list[float]] = field(default_factory=list)
 
-    def read(self, line: str) -> None:
-        """Take what one line tells."""
+    def read(self, line: str, lines: Iterator[str]) -> None:
+        """Take what one line, or the table below it, tells."""
         if not self.version and line.lstrip().startswith("vasp."):
             self.version = line.split()[0].removeprefix("vasp.")
         elif "TITEL  =" in line:
@@ -50,6 +51,10 @@ class _Header:
             self.counts = [int(n) for n in line.split("=", 1)[1].split()]
         elif line.lstrip().startswith("ZVAL"):
             self.valence = [float(z) for z in DECIMALS[2].findall(line)]
+        elif "irreducible k-points:" in line:
+            n = int(line.split("irreducible")[0].split()[-1])
+            rows = islice(lines, 3, 3 + n)
+            self.kpoints = [[float(v) for v in NUMBER.findall(row)] for row in rows]
         elif "for each species LDAU" in line:
             name = line.split("LDAU")[1][0]
             self.hubbard[name] = [float(v) for v in line.split("=", 1)[1].split()]
@@ -95,7 +100,30 @@ class _Header:
             potentials=dict(zip(symbols, self.titles, strict=False)),
             hubbard={symbol: a - b for symbol, a, b in pairs if a - b},
             kspacing=float(tags["KSPACING"]) if "KSPACING" in tags else None,
+            mesh=mesh_of(self.kpoints),
         )
+
+
+def mesh_of(kpoints: list[list[float]]) -> tuple[int, int, int] | None:
+    """Points of the mesh that irreducible k-points belong to, or None where they form none.
+
+    Parameters
+    ----------
+    kpoints : list of [a, b, c, weight]
+        Coordinates along the reciprocal vectors; weights count the points that each stands for.
+    """
+    if not kpoints or any(len(row) != 4 for row in kpoints):
+        return None
+    table = np.array(kpoints)
+    counts = []
+    for column in table[:, :3].T:
+        # The mirror images belong to the mesh as well, and 1/2 is its own.
+        values = np.unique(np.round(np.concatenate([column, -column]) % 1.0, 4) % 1.0)
+        gaps = np.diff(np.append(values, values[0] + 1.0))
+        counts.append(round(1 / gaps.min()))
+    a, b, c = counts
+    # Weights may be multiples; where the product does not divide their sum, points are missing.
+    return (a, b, c) if round(table[:, 3].sum()) % (a * b * c) == 0 else None
 
 
 def read_outcar(path: Path) -> VaspOutput:
@@ -155,7 +183,7 @@ class _Scan:
             if match := ITERATION.search(line):
                 self._iteration(match[1], int(match[2]))
             elif self.n_scf == 0:
-                self.header.read(line)
+                self.header.read(line, lines)
             if "direct lattice vectors" in line and "reciprocal" in line:
                 rows = [DECIMALS[9].findall(row)[:3] for row in islice(lines, 3)]
                 if all(len(row) == 3 for row in rows) and len(rows) == 3:

@@ -51,6 +51,8 @@ class RunSettings:
         Where the mesh was made by the tag KSPACING.
     metal : bool, optional
         Whether there is no band gap; None where it is not known.
+    mesh : tuple of three int, optional
+        Points of the k-mesh; None where they form none or the output does not tell.
     """
 
     version: str
@@ -66,6 +68,7 @@ class RunSettings:
     hubbard: Mapping[str, float] = field(default_factory=dict)
     kspacing: float | None = None
     metal: bool | None = None
+    mesh: tuple[int, int, int] | None = None
 
     def common(self) -> dict[str, Any]:
         """What must be equal in all frames of one set, whatever their elements."""

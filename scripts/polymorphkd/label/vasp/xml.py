@@ -126,7 +126,16 @@ def _settings(run: Vasprun, neutral: float) -> RunSettings:
         hubbard=_hubbard(run),
         kspacing=incar.get("KSPACING"),
         metal=bool(np.min(run.eigenvalue_band_properties[0]) < 1e-4) if ismear <= -4 else None,
+        mesh=_mesh(run),
     )  # fmt: skip
+
+
+def _mesh(run: Vasprun) -> tuple[int, int, int] | None:
+    style = run.kpoints.style.name if run.kpoints is not None else ""
+    if style not in ("Gamma", "Monkhorst"):
+        return None
+    a, b, c = (int(n) for n in run.kpoints.kpts[0])
+    return a, b, c
 
 
 def _dispersion(raw: Mapping[str, Any]) -> bool:
