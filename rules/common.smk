@@ -71,8 +71,11 @@ def algorithm(room):
 
 
 def code(*rooms):
-    """Digest of the code of cheap rooms; a changed statement reruns the stage."""
-    return provenance.code_digest(*rooms)
+    """Param function: digest of the code of cheap rooms; a changed statement reruns the stage.
+
+    A function, so that a batch job reads the code of its own rule alone.
+    """
+    return lambda wildcards: provenance.code_digest(*rooms)
 
 
 STAGE_FILES = {
@@ -133,9 +136,12 @@ def landscape_source(wildcards):
 
 def user_seeds(wildcards):
     """The user's own seed files."""
-    from polymorphkd.seeds.collect import expand as expand_files
+    own = settings(wildcards).inputs.seeds
+    if not own:
+        return []
+    from polymorphkd.seeds.collect import expand as expand_files  # on use: slow to import
 
-    return [str(path) for path in expand_files(settings(wildcards).inputs.seeds)]
+    return [str(path) for path in expand_files(own)]
 
 
 def shards(pattern, stage):
