@@ -13,7 +13,7 @@ import pytest
 from ase.io import write
 from conftest import COMMON, REPOSITORY, SMALL
 from polymorphkd.errors import EngineError
-from polymorphkd.label import make_engine
+from polymorphkd.label import make_engine, pools
 from polymorphkd.label.pools import for_pool, pool_environment
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import AseEngine, Label, Pool, deal_pools
@@ -74,6 +74,56 @@ def test_a_failing_prelude_says_which_and_why():
     pool = Pool(prelude=["echo no such module >&2", "exit 3", "export NEVER=1"])
     with pytest.raises(EngineError, match=r"label\.pools\.gpu\.prelude: .*status 3: no such mod"):
         pool_environment("gpu", pool)
+
+
+@pytest.fixture
+def no_module(monkeypatch):
+    """An environment that nothing brought ``module`` to."""
+    for name in ("BASH_ENV", "BASH_FUNC_module%%", "MODULESHOME", "LMOD_PKG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# As sites have it: the profile sets PATH anew and reads a folder of files, one of which fails.
+PROFILE = """\
+PATH=/usr/local/bin:/usr/bin:/bin
+for file in {folder}/profile.d/*.sh; do . $file; done
+"""
+MODULES = "module() { export LOADED=$2 PATH=/modules/$2/bin:$PATH; }; echo welcome"
+
+
+@pytest.mark.parametrize("line", ["module load vasp/6.4", "true && module load vasp/6.4"])
+def test_a_prelude_knows_module_from_the_profile(tmp_path, monkeypatch, no_module, line):
+    (tmp_path / "profile.d").mkdir()
+    (tmp_path / "profile.d/broken.sh").write_text("false\n[ -n '' ] && export NEVER=1\n")
+    (tmp_path / "profile.d/modules.sh").write_text(MODULES)
+    (tmp_path / "profile").write_text(PROFILE.format(folder=tmp_path))
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    path = f"/environment/bin:{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    found = pool_environment("gpu", Pool(prelude=[line]))
+    assert found["LOADED"] == "vasp/6.4"
+    assert found["PATH"].startswith(f"/modules/vasp/6.4/bin:{path}:")
+
+
+def test_a_prelude_takes_the_start_file_of_modules_before_the_profile(
+    tmp_path, monkeypatch, no_module
+):
+    (tmp_path / "init").mkdir()
+    (tmp_path / "init/bash").write_text(MODULES)
+    (tmp_path / "profile").write_text("export PROFILE_READ=1")
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    monkeypatch.setenv("MODULESHOME", str(tmp_path))
+    found = pool_environment("gpu", Pool(prelude=["module load gcc"]))
+    assert found["LOADED"] == "gcc"
+    assert "PROFILE_READ" not in found
+
+
+def test_a_prelude_without_module_reads_no_profile(tmp_path, monkeypatch, no_module):
+    (tmp_path / "profile").write_text("export PROFILE_READ=1")
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    assert "PROFILE_READ" not in pool_environment("gpu", Pool(prelude=["export A=module"]))
+    with pytest.raises(EngineError, match=r"module: command not found; .*profile does not define"):
+        pool_environment("gpu", Pool(prelude=["module load gcc"]))
 
 
 def planned_resources(project, *arguments: str) -> dict[str, dict[str, str]]:
