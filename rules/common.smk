@@ -201,6 +201,11 @@ def label_settings(wildcards):
     return {k: v for k, v in values.items() if k not in ("n_shards", "pools")}
 
 
+def growing(value):
+    """Resource function: `value` times the attempt, so that what was too little is not asked twice."""
+    return lambda wildcards, attempt: value * attempt
+
+
 def pool_name(wildcards):
     """Pool of the shard that a wildcard names."""
     label = settings(wildcards).label
