@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 from ase.io import write
 from conftest import COMMON, REPOSITORY, SMALL
+from planning import planned_resources
 from polymorphkd.errors import EngineError
 from polymorphkd.label import make_engine, pools
 from polymorphkd.label.pools import for_pool, pool_environment
@@ -126,26 +124,6 @@ def test_a_prelude_without_module_reads_no_profile(tmp_path, monkeypatch, no_mod
         pool_environment("gpu", Pool(prelude=["module load gcc"]))
 
 
-def planned_resources(project, *arguments: str) -> dict[str, dict[str, str]]:
-    """Resources of every labelling job, by its shard, as a dry run prints them."""
-    show = (
-        "import sys\nfrom snakemake import logging\nfrom snakemake.cli import main\n"
-        "logging.DefaultFormatter.format_job_info = "
-        'lambda self, msg: "\\n".join(self._format_job_info(msg))\nmain(sys.argv[1:])\n'
-    )
-    command = project.command("--dry-run", "--quiet", "host", *arguments, TARGET)
-    done = subprocess.run(
-        [sys.executable, "-c", show, *command[3:]],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=project.environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    blocks = re.findall(r"^rule label_frames:(.*?)resources: (.*?)$", done.stdout, re.M | re.S)
-    return {
-        re.search(r"shard=(\d+)", head)[1]: dict(p.split("=") for p in line.split(", "))
-        for head, line in blocks
-    }
-
-
 @pytest.fixture
 def frames_given(project, aluminium):
     """A project whose standard set is there, so that labelling is all there is to do."""
@@ -165,7 +143,7 @@ def test_jobs_ask_for_the_resources_of_their_pool(frames_given):
     }
     frames_given.write(COMMON, labelling(pools=pools))
     profile = ("--profile", str(REPOSITORY / "profiles/slurm"))
-    found = planned_resources(frames_given, *profile)
+    found = planned_resources(frames_given, TARGET, *profile, rule="label_frames")
     dealt = deal_pools(Label(n_shards=4, pools=pools).pools, 4)
     assert sorted(found) == ["0", "1", "2", "3"]
     for shard, resources in found.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +19,34 @@ from polymorphkd.readers import read_frames
 
 HERE = Path(__file__).parent
 TARGET = "results/Al/label/labelled.extxyz"
+CONFIG = Path("/etc/slurm/slurm.conf")
+MARK = "Written by tests/slurm/up.sh"
 DAEMONS = ("slurmctld", "slurmd", "munged", "sbatch")
+
+
+def why_not() -> str:
+    """What keeps a Slurm for tests from being started here, or nothing."""
+    missing = [name for name in DAEMONS if shutil.which(name) is None]
+    if missing:
+        return f"Slurm is not installed ({', '.join(missing)}): make test-slurm installs it"
+    if os.geteuid() != 0:
+        return "starting a Slurm for tests needs root"
+    if not CONFIG.is_file():
+        return ""
+    if MARK not in CONFIG.read_text():
+        return f"{CONFIG}: this machine has a Slurm of its own, tests leave it alone"
+    folder = CONFIG.resolve().parent
+    return f"other tests use a Slurm; were they killed, tests/slurm/down.sh {folder} ends it"
+
+
+def end_a_dead_one() -> None:
+    """Clear away the Slurm of tests that were killed together with its controller."""
+    if not CONFIG.is_file() or MARK not in CONFIG.read_text():
+        return
+    folder = CONFIG.resolve().parent
+    pid = folder / "run/slurmctld.pid"
+    if not (pid.is_file() and Path("/proc", pid.read_text().strip()).is_dir()):
+        subprocess.run(["bash", HERE / "down.sh", folder], check=False, timeout=60)
 
 
 def heed_ctrl_c() -> None:
@@ -29,6 +58,8 @@ class SlurmProject(Project):
     """A project whose standard set is a few Al cells, and whose jobs go to Slurm."""
 
     process: subprocess.Popen | None = None
+    first_look = 1
+    """Seconds after which jobs are asked for; the plugin waits 10 s longer from round to round."""
 
     def prepare(self, n_frames: int, **label) -> None:
         cells = [bulk("Al", "fcc", 3.95 + 0.01 * i, cubic=True) for i in range(n_frames)]
@@ -40,7 +71,7 @@ class SlurmProject(Project):
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         quick = {
-            "--slurm-init-seconds-before-status-checks": "1",
+            "--slurm-init-seconds-before-status-checks": str(self.first_look),
             "--seconds-between-status-checks": "2",
             "--latency-wait": "15",
         }

@@ -9,6 +9,7 @@ mkdir -p "$folder"/{state,spool,log,run}
 chmod 755 "$folder" "$folder/run"
 [ -s "$folder/munge.key" ] || (umask 077; head -c 128 /dev/urandom >"$folder/munge.key")
 cat >"$folder/slurm.conf" <<CONF
+# Written by tests/slurm/up.sh
 ClusterName=test
 SlurmctldHost=$node(127.0.0.1)
 SlurmctldPort=${SLURMCTLD_PORT:-16917}
@@ -47,9 +48,10 @@ InactiveLimit=0
 SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=2
 DefMemPerCPU=512
 GresTypes=gpu
-NodeName=$node NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
-PartitionName=cpu Nodes=$node Default=YES MaxTime=2:00:00 DefaultTime=00:10:00 State=UP
-PartitionName=gpu Nodes=$node MaxTime=2:00:00 DefaultTime=00:10:00 State=UP
+AccountingStorageTRES=gres/gpu
+NodeName=$node NodeAddr=127.0.0.1 CPUs=${SLURM_FAKE_CPUS:-8} RealMemory=24000 Gres=gpu:2 State=UNKNOWN
+PartitionName=cpu Nodes=$node Default=YES MaxTime=7-0 DefaultTime=00:10:00 State=UP
+PartitionName=gpu Nodes=$node MaxTime=7-0 DefaultTime=00:10:00 State=UP
 CONF
 echo "NodeName=$node Name=gpu File=/dev/tty[0-1]" >"$folder/gres.conf"
 echo "CgroupAutomount=no" >"$folder/cgroup.conf"
