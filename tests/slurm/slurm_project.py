@@ -150,6 +150,13 @@ def change_node(state: str, check: bool = True) -> None:
     subprocess.run(command, check=check)
 
 
+def has_gpu(number: str) -> bool:
+    """Whether a job, running or ended, asked for a GPU."""
+    command = ["scontrol", "--oneliner", "show", "job", number]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return "=gres:gpu" in shown
+
+
 def jobs(slurm: Path, folder: Path) -> list[dict[str, str]]:
     """Every job that ended and worked in `folder`, as Slurm recorded it, in order of start."""
     lines = (slurm / "log/jobs.txt").read_text().splitlines()

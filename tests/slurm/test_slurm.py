@@ -21,6 +21,7 @@ from slurm_project import (
     change_node,
     end_a_dead_one,
     engine,
+    has_gpu,
     jobs,
     node_state,
     queue,
@@ -195,5 +196,5 @@ def test_the_whole_miniature_chain_runs_as_jobs_of_its_partitions(cluster, slurm
         on_gpu = rule in GPU_RULES
         assert job["JobState"] == "COMPLETED", rule
         assert job["Partition"] == ("gpu" if on_gpu else "cpu"), rule
-        assert ("gres/gpu=1" in job["Tres"]) == on_gpu, rule
+        assert has_gpu(job["JobId"]) == on_gpu, rule
     assert not submitted

@@ -40,7 +40,7 @@ SelectTypeParameters=CR_Core_Memory
 # The node may claim more cores and memory than the machine has: test jobs mostly sleep.
 SlurmdParameters=config_overrides
 ReturnToService=2
-MinJobAge=300
+MinJobAge=7200
 SlurmctldTimeout=60
 SlurmdTimeout=60
 KillWait=5
@@ -48,7 +48,6 @@ InactiveLimit=0
 SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=2
 DefMemPerCPU=512
 GresTypes=gpu
-AccountingStorageTRES=gres/gpu
 NodeName=$node NodeAddr=127.0.0.1 CPUs=${SLURM_FAKE_CPUS:-8} RealMemory=24000 Gres=gpu:2 State=UNKNOWN
 PartitionName=cpu Nodes=$node Default=YES MaxTime=7-0 DefaultTime=00:10:00 State=UP
 PartitionName=gpu Nodes=$node MaxTime=7-0 DefaultTime=00:10:00 State=UP
@@ -70,9 +69,10 @@ munged --force --key-file="$folder/munge.key" --socket="$folder/run/munge.sock" 
     --seed-file="$folder/run/munge.seed"
 slurmctld -f "$SLURM_CONF"
 slurmd -f "$SLURM_CONF" -N "$node"
-for _ in $(seq 60); do
-    if sinfo --noheader --format=%T 2>/dev/null | grep -qE 'idle|mixed|alloc'; then exit 0; fi
+for _ in $(seq 20); do
+    if timeout 2 sinfo --noheader --format=%T 2>/dev/null | grep -qE 'idle|mixed|alloc'; then exit 0; fi
     sleep 0.5
 done
-echo "Slurm did not come up; see $folder/log" >&2
+echo "Slurm did not come up:" >&2
+grep -hE "error|fatal" "$folder"/log/*.log | tail -n 3 >&2
 exit 1
