@@ -136,12 +136,11 @@ def landscape_source(wildcards):
 
 def user_seeds(wildcards):
     """The user's own seed files."""
-    own = settings(wildcards).inputs.seeds
-    if not own:
+    if not settings(wildcards).inputs.seeds:
         return []
-    from polymorphkd.seeds.collect import expand as expand_files  # on use: slow to import
+    from polymorphkd.seeds.collect import expand as expand_files
 
-    return [str(path) for path in expand_files(own)]
+    return [str(path) for path in expand_files(settings(wildcards).inputs.seeds)]
 
 
 def shards(pattern, stage):

@@ -174,7 +174,7 @@ def test_a_drained_node_finishes_what_runs_and_the_rest_waits_for_it(cluster):
     assert len(cluster.calculations()) == 12
 
 
-GPU_RULES = {"train_teacher", "relabel_frames"}
+GPU_RULES = {"train_teacher", "relabel_frames", "train_student"}
 
 
 @pytest.mark.chain
