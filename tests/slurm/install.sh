@@ -28,7 +28,7 @@ command -v apt-get >/dev/null || refuse "there is no apt-get here"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 # Packages must not start the daemons they bring: the tests start and end their own.
-policy=/usr/sbin/policy-rc.d
+policy=${SLURM_POLICY_FILE:-/usr/sbin/policy-rc.d}
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
     trap 'rm -f "$policy" "$log"' EXIT
@@ -41,4 +41,4 @@ packages=(--no-install-recommends slurm-wlm munge)
 apt update || refuse "apt-get update: $(tail -n 1 "$log")"
 apt install --yes --download-only "${packages[@]}" || refuse "download: $(tail -n 1 "$log")"
 apt install --yes "${packages[@]}" || refuse "apt-get install: $(tail -n 1 "$log")"
-[ -z "$(missing)" ] || refuse "the packages brought no $(missing | xargs)"
+[ -z "$(missing)" ] || refuse "the packages brought no $(echo $(missing))"
