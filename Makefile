@@ -33,7 +33,7 @@ test-fast: $(STAMP) ## tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow and not chain"
 
 test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as root)
-	@command -v slurmctld munged >/dev/null || { apt-get update && apt-get install -y slurm-wlm munge; }
+	@bash tests/slurm/install.sh
 	$(BIN)/python -m pytest tests/slurm -m slurm
 
 lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint

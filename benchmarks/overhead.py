@@ -4,7 +4,8 @@
 
 Labels N frames per job (EMT, and S seconds of sleep in each) in two jobs, and compares the
 time of the jobs with the sum of the engine's times in the records.  A job's time counts from
-its submission to its end, so the Snakemake inside a batch job is in it.
+its submission to its end, so the Snakemake inside a batch job is in it.  `cpu` is the CPU time of
+Snakemake and both jobs on this machine, nearly all of it overhead, since the engine sleeps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,12 +52,16 @@ def label(folder: Path, frames: int, seconds: float, profile: str | None) -> dic
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )  # fmt: skip
     total = time.time() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     tables = [pd.read_parquet(folder / shard) for shard in shards]
     engine_seconds = max(float(table["seconds"].sum()) for table in tables)
     inside = pd.concat(
         pd.read_csv(path, sep="\t") for path in (folder / "results/Al/benchmarks").rglob("*.tsv")
     )
-    return {"total": total, "engine": engine_seconds, "script": float(inside["s"].max())}
+    return {
+        "total": total, "engine": engine_seconds, "script": float(inside["s"].max()),
+        "cpu": used.ru_utime + used.ru_stime,
+    }  # fmt: skip
 
 
 def main() -> None:

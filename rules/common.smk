@@ -75,8 +75,11 @@ def algorithm(room):
 
 
 def code(*rooms):
-    """Digest of the code of cheap rooms; a changed statement reruns the stage."""
-    return provenance.code_digest(*rooms)
+    """Param function: digest of the code of cheap rooms; a changed statement reruns the stage.
+
+    A function, so that a batch job reads the code of its own rule alone.
+    """
+    return lambda wildcards: provenance.code_digest(*rooms)
 
 
 STAGE_FILES = {
@@ -137,6 +140,8 @@ def landscape_source(wildcards):
 
 def user_seeds(wildcards):
     """The user's own seed files."""
+    if not settings(wildcards).inputs.seeds:
+        return []
     from polymorphkd.seeds.collect import expand as expand_files
 
     return [str(path) for path in expand_files(settings(wildcards).inputs.seeds)]
@@ -260,6 +265,11 @@ def label_tries(wildcards):
     """Number of the try; one more than that of the last run where machines failed frames."""
     path = f"results/{wildcards.material}/label/tries/{wildcards.shard}.json"
     return next_try(path, settings(wildcards).label.max_tries)
+
+
+def growing(value):
+    """Resource function: `value` times the attempt, so that what was too little is not asked twice."""
+    return lambda wildcards, attempt: value * attempt
 
 
 def pool_name(wildcards):

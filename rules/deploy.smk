@@ -19,8 +19,8 @@ rule check_lammps:
         "../envs/student.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         settings=section("deploy"),
         student=section("student"),
@@ -51,8 +51,8 @@ rule write_card:
         "../envs/student.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         elements=section("elements"),
         student=section("student"),

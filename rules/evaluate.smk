@@ -14,8 +14,8 @@ rule evaluate_model:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         model=model_settings,
         cells=lambda wildcards: settings(wildcards).split.cells,
@@ -40,8 +40,8 @@ rule gather_errors:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         models=MODELS,
         seed=section("seed"),

@@ -12,8 +12,8 @@ rule make_targets:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=generate_settings,
         code=code("generate/targets", "landscape/grid"),
@@ -41,8 +41,8 @@ rule evolve_targets:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         settings=generate_settings,
         n_shards=lambda wildcards: settings(wildcards).generate.n_jobs,
@@ -74,8 +74,8 @@ rule merge_library:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         grid=lambda wildcards: settings(wildcards).generate.grid,
         code=code("generate/library", "generate/filling", "frames", "fingerprint", "readers"),

@@ -47,8 +47,8 @@ rule gather_labels:
         "../envs/label.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=label_settings,
         code=code("label/gather", "label/gates", "frames", "fingerprint", "readers"),

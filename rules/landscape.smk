@@ -11,8 +11,8 @@ rule resolve_landscape:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         settings=section("landscape"),
         code=code("landscape", "frames", "fingerprint", "readers"),
@@ -36,8 +36,8 @@ rule map_frames:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         code=code("landscape", "frames", "fingerprint", "readers"),
     message:

@@ -9,8 +9,8 @@ rule scan_volumes_dft:
         "../envs/label.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         engine=engine_settings,
         settings=section("properties"),
@@ -36,8 +36,8 @@ rule scan_volumes:
         "../envs/student.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         model=model_settings,
         settings=section("properties"),

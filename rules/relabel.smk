@@ -16,8 +16,8 @@ rule relabel_frames:
         "../envs/teacher.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         settings=section("relabel"),
         teacher=section("teacher"),
@@ -47,8 +47,8 @@ rule gather_relabelled:
         "../envs/teacher.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         split=section("split"),
         landscape=section("landscape"),

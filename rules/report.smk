@@ -46,8 +46,8 @@ rule make_report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         settings=lambda wildcards: settings(wildcards).model_dump(mode="json"),
         framesets=framesets,

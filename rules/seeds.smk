@@ -41,8 +41,8 @@ rule collect_seeds:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=section("material", "elements", "seed", "seeds"),
         own=lambda wildcards: settings(wildcards).inputs.seeds,

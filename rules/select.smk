@@ -14,8 +14,8 @@ rule select_frames:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings=section("select"),
         seed=section("seed"),

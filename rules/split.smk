@@ -14,8 +14,8 @@ rule split_frames:
         "../envs/landscape.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=section("split"),
         seed=section("seed"),

@@ -18,8 +18,8 @@ rule train_student:
         "../envs/student.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=growing(3000),
+        runtime=growing(240),
     params:
         settings=section("student"),
         elements=section("elements"),

@@ -16,8 +16,8 @@ rule train_teacher:
         "../envs/teacher.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         settings=section("teacher"),
         elements=section("elements"),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 from ase.io import write
 from conftest import COMMON, REPOSITORY, SMALL
+from planning import planned_resources
 from polymorphkd.errors import EngineError
-from polymorphkd.label import make_engine
+from polymorphkd.label import make_engine, pools
 from polymorphkd.label.pools import for_pool, pool_environment
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import AseEngine, Label, Pool, deal_pools
@@ -76,24 +74,54 @@ def test_a_failing_prelude_says_which_and_why():
         pool_environment("gpu", pool)
 
 
-def planned_resources(project, *arguments: str) -> dict[str, dict[str, str]]:
-    """Resources of every labelling job, by its shard, as a dry run prints them."""
-    show = (
-        "import sys\nfrom snakemake import logging\nfrom snakemake.cli import main\n"
-        "logging.DefaultFormatter.format_job_info = "
-        'lambda self, msg: "\\n".join(self._format_job_info(msg))\nmain(sys.argv[1:])\n'
-    )
-    command = project.command("--dry-run", "--quiet", "host", *arguments, TARGET)
-    done = subprocess.run(
-        [sys.executable, "-c", show, *command[3:]],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=project.environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    blocks = re.findall(r"^rule label_frames:(.*?)resources: (.*?)$", done.stdout, re.M | re.S)
-    return {
-        re.search(r"shard=(\d+)", head)[1]: dict(p.split("=") for p in line.split(", "))
-        for head, line in blocks
-    }
+@pytest.fixture
+def no_module(monkeypatch):
+    """An environment that nothing brought ``module`` to."""
+    for name in ("BASH_ENV", "BASH_FUNC_module%%", "MODULESHOME", "LMOD_PKG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# As sites have it: the profile sets PATH anew and reads a folder of files, one of which fails.
+PROFILE = """\
+PATH=/usr/local/bin:/usr/bin:/bin
+for file in {folder}/profile.d/*.sh; do . $file; done
+"""
+MODULES = "module() { export LOADED=$2 PATH=/modules/$2/bin:$PATH; }; echo welcome"
+
+
+@pytest.mark.parametrize("line", ["module load vasp/6.4", "true && module load vasp/6.4"])
+def test_a_prelude_knows_module_from_the_profile(tmp_path, monkeypatch, no_module, line):
+    (tmp_path / "profile.d").mkdir()
+    (tmp_path / "profile.d/broken.sh").write_text("false\n[ -n '' ] && export NEVER=1\n")
+    (tmp_path / "profile.d/modules.sh").write_text(MODULES)
+    (tmp_path / "profile").write_text(PROFILE.format(folder=tmp_path))
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    path = f"/environment/bin:{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    found = pool_environment("gpu", Pool(prelude=[line]))
+    assert found["LOADED"] == "vasp/6.4"
+    assert found["PATH"].startswith(f"/modules/vasp/6.4/bin:{path}:")
+
+
+def test_a_prelude_takes_the_start_file_of_modules_before_the_profile(
+    tmp_path, monkeypatch, no_module
+):
+    (tmp_path / "init").mkdir()
+    (tmp_path / "init/bash").write_text(MODULES)
+    (tmp_path / "profile").write_text("export PROFILE_READ=1")
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    monkeypatch.setenv("MODULESHOME", str(tmp_path))
+    found = pool_environment("gpu", Pool(prelude=["module load gcc"]))
+    assert found["LOADED"] == "gcc"
+    assert "PROFILE_READ" not in found
+
+
+def test_a_prelude_without_module_reads_no_profile(tmp_path, monkeypatch, no_module):
+    (tmp_path / "profile").write_text("export PROFILE_READ=1")
+    monkeypatch.setattr(pools, "PROFILE", str(tmp_path / "profile"))
+    assert "PROFILE_READ" not in pool_environment("gpu", Pool(prelude=["export A=module"]))
+    with pytest.raises(EngineError, match=r"module: command not found; .*profile does not define"):
+        pool_environment("gpu", Pool(prelude=["module load gcc"]))
 
 
 @pytest.fixture
@@ -115,7 +143,7 @@ def test_jobs_ask_for_the_resources_of_their_pool(frames_given):
     }
     frames_given.write(COMMON, labelling(pools=pools))
     profile = ("--profile", str(REPOSITORY / "profiles/slurm"))
-    found = planned_resources(frames_given, *profile)
+    found = planned_resources(frames_given, TARGET, *profile, rule="label_frames")
     dealt = deal_pools(Label(n_shards=4, pools=pools).pools, 4)
     assert sorted(found) == ["0", "1", "2", "3"]
     for shard, resources in found.items():

@@ -88,34 +88,6 @@ def test_an_unknown_material_is_refused(project):
     assert "available: Al" in message(done.stdout)
 
 
-# Rules with a message hide their resources in a dry run; this shows them.
-SHOW_RESOURCES = """
-import sys
-from snakemake import logging
-from snakemake.cli import main
-formatter = logging.DefaultFormatter
-formatter.format_job_info = lambda self, msg: "\\n".join(self._format_job_info(msg))
-main(sys.argv[1:])
-"""
-
-
-def test_slurm_profile_sends_rules_to_their_partitions():
-    done = subprocess.run(
-        [sys.executable, "-c", SHOW_RESOURCES, "--profile", "profiles/slurm", "--quiet", "host",
-         "--dry-run", "--forceall"],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    text = done.stdout + done.stderr
-    blocks = re.findall(r"^rule (\w+):.*?resources: (.*?)$", text, re.M | re.S)
-    partition = {name: re.search(r"slurm_partition=(\w+)", line)[1] for name, line in blocks}
-    on_gpu = {"train_teacher", "relabel_frames", "train_student"}
-    assert {name for name, value in partition.items() if value == "gpu"} == on_gpu
-    others = {"label_frames", "evolve_targets", "make_report"}
-    assert {partition[name] for name in others} == {"cpu"}
-    assert all("gres=gpu:1" in line for name, line in blocks if name in on_gpu)
-
-
 def test_the_literal_slurm_profile_after_one_step(tmp_path):
     environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
     subprocess.run(["make", "slurm-profile"], cwd=REPOSITORY, env=environment, check=True)

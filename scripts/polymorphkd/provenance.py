@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def _strip_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
+@cache
+def _statements(source: str) -> str:
+    # Rooms share files, and every job of a batch system asks for them at its start.
+    return ast.dump(_strip_docstrings(ast.parse(source)))
+
+
 def code_digest(*rooms: str) -> str:
     """Digest of the package code in `rooms` (module or folder names below the package).
 
@@ -48,8 +55,7 @@ def code_digest(*rooms: str) -> str:
         path = PACKAGE / room
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
         for file in files:
-            tree = _strip_docstrings(ast.parse(file.read_text()))
-            parts.append((str(file.relative_to(PACKAGE)), ast.dump(tree)))
+            parts.append((str(file.relative_to(PACKAGE)), _statements(file.read_text())))
     return digest(parts)
 
 

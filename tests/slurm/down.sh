@@ -2,7 +2,7 @@
 # End the Slurm that tests/slurm/up.sh started in FOLDER: tests/slurm/down.sh FOLDER
 folder=$1
 export SLURM_CONF=$folder/slurm.conf
-scancel --user root 2>/dev/null
+timeout 5 scancel --user root 2>/dev/null
 for daemon in slurmd slurmctld munged; do
     file=$folder/run/$daemon.pid
     [ -s "$file" ] || continue

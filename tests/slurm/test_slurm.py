@@ -1,41 +1,44 @@
-"""Labelling on a real Slurm of one node: `make test-slurm`.
+"""The workflow on a real Slurm of one node: `make test-slurm`.
 
 Every test runs Snakemake with profiles/slurm; only the seconds of waiting are shorter.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pytest
-from ase.build import bulk
-from ase.io import write
-from conftest import COMMON, REPOSITORY, SMALL, Project
-from polymorphkd.readers import read_frames
+from conftest import COMMON, job_stats
+from slurm_project import (
+    HERE,
+    TARGET,
+    SlurmProject,
+    change_node,
+    end_a_dead_one,
+    engine,
+    has_gpu,
+    jobs,
+    node_state,
+    queue,
+    rules,
+    why_not,
+)
+from test_chain import MINIATURE
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
-HERE = Path(__file__).parent
-TARGET = "results/Al/label/labelled.extxyz"
-DAEMONS = ("slurmctld", "slurmd", "munged", "sbatch")
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     """A Slurm of one node; its folder."""
-    missing = [name for name in DAEMONS if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"Slurm is not installed ({', '.join(missing)}): make test-slurm installs it")
-    if os.geteuid() != 0:
-        pytest.skip("starting a Slurm for tests needs root")
-    config = Path("/etc/slurm/slurm.conf")
-    if config.is_file():
-        pytest.skip(f"{config}: this machine has a Slurm of its own, tests leave it alone")
+    end_a_dead_one()
+    if why_not():
+        pytest.skip(why_not())
     folder = tmp_path_factory.mktemp("slurm")
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     try:
@@ -46,90 +49,12 @@ def slurm(tmp_path_factory):
         del os.environ["SLURM_CONF"]
 
 
-def heed_ctrl_c() -> None:
-    """For ``preexec_fn``: shells let background processes ignore Ctrl-C, tests among them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class SlurmProject(Project):
-    """A project whose standard set is a few Al cells, and whose jobs go to Slurm."""
-
-    process: subprocess.Popen | None = None
-
-    def prepare(self, n_frames: int, **label) -> None:
-        cells = [bulk("Al", "fcc", 3.95 + 0.01 * i, cubic=True) for i in range(n_frames)]
-        for i, cell in enumerate(cells):
-            cell.rattle(0.05, seed=i)
-        write(self.folder / "standard.extxyz", cells, format="extxyz")
-        inputs = {"standard": "standard.extxyz"}
-        self.write(COMMON, {**SMALL, "inputs": inputs, "label": label})
-
-    def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        quick = {
-            "--slurm-init-seconds-before-status-checks": "1",
-            "--seconds-between-status-checks": "2",
-            "--latency-wait": "15",
-        }
-        waiting = [part for pair in quick.items() for part in pair]
-        profile = ("--profile", str(REPOSITORY / "profiles/slurm"))
-        return [*super().command(*arguments, cores=cores), *profile, *waiting]
-
-    def start(self) -> subprocess.Popen:
-        output = (self.folder / "snakemake.out").open("w")
-        self.process = subprocess.Popen(
-            self.command(TARGET), env=self.environment(), start_new_session=True,
-            preexec_fn=heed_ctrl_c, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        return self.process
-
-    @property
-    def stored(self) -> int:
-        return len(list((self.results / "label/store").rglob("[!.]*.json")))
-
-    def wait_for_labels(self, count: int, process: subprocess.Popen) -> None:
-        deadline = time.monotonic() + 180
-        while self.stored < count:
-            assert process.poll() is None, (self.folder / "snakemake.out").read_text()
-            assert time.monotonic() < deadline, (self.folder / "snakemake.out").read_text()
-            time.sleep(0.2)
-
-    def calculations(self) -> list[str]:
-        """Positions of every frame that the engine finished, in order."""
-        lines = (self.folder / "log").read_text().splitlines()
-        return [one for one in (line.split()[1] for line in lines) if float(one) != 0]
-
-    def check_all_labelled(self, count: int) -> None:
-        records = pd.read_parquet(self.results / "label/records.parquet")
-        assert records["frame_id"].is_unique
-        assert (records["status"] == "ok").sum() == len(records) == count
-        assert len(read_frames(self.folder / TARGET)) == count
-
-
 @pytest.fixture
 def cluster(slurm, tmp_path):
     project = SlurmProject(tmp_path)
     yield project
     if project.process is not None:
         project.process.kill()
-
-
-def engine(project: Project, name: str = "RecordingEMT", **arguments) -> dict:
-    arguments = {"log": str(project.folder / "log"), **arguments}
-    return {"calculator": f"recording_calculators.{name}", "arguments": arguments}
-
-
-def queue() -> list[str]:
-    """Jobs that Slurm still has, by number and state."""
-    command = ["squeue", "--noheader", "--format=%i %T"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-def jobs(slurm: Path, folder: Path) -> list[dict[str, str]]:
-    """Every job that ended and worked in `folder`, as Slurm recorded it, in order of start."""
-    lines = (slurm / "log/jobs.txt").read_text().splitlines()
-    ended = [dict(pair.split("=", 1) for pair in line.split() if "=" in pair) for line in lines]
-    mine = [job for job in ended if job["WorkDir"] == str(folder)]
-    return sorted(mine, key=lambda job: int(job["JobId"]))
 
 
 def test_gpaw_labels_on_two_pools_and_the_gpu_pool_lands_on_the_gpu_partition(cluster):
@@ -218,3 +143,58 @@ def test_ctrl_c_cancels_all_jobs_and_the_next_run_repeats_no_label(cluster):
     cluster.run(TARGET)
     cluster.check_all_labelled(12)
     assert len(cluster.calculations()) - before == 12 - finished
+
+
+def test_a_drained_node_finishes_what_runs_and_the_rest_waits_for_it(cluster):
+    # Two jobs of 10 GB fit on the node of 24 GB, two wait.
+    pools = {"cpu": {"memory": 10000, "runtime": 10}}
+    cluster.prepare(
+        12, engine="ase", ase=engine(cluster, seconds=2.0), n_shards=4, pools=pools
+    )  # fmt: skip
+    process = cluster.start()
+
+    def states() -> list[str]:
+        return sorted(line.split()[1] for line in queue())
+
+    cluster.wait_for(lambda: states() == ["PENDING", "PENDING", "RUNNING", "RUNNING"])
+    cluster.wait_for_labels(1, process)
+    try:
+        change_node("drain")
+        assert node_state() == "draining"
+        cluster.wait_for(lambda: states() == ["PENDING", "PENDING"])
+        assert node_state() == "drained"
+        assert cluster.stored == 6
+        time.sleep(5)
+        assert states() == ["PENDING", "PENDING"]
+        assert process.poll() is None
+    finally:
+        change_node("resume")
+    assert process.wait(timeout=240) == 0, cluster.printed
+    cluster.check_all_labelled(12)
+    assert len(cluster.calculations()) == 12
+
+
+GPU_RULES = {"train_teacher", "relabel_frames", "train_student"}
+
+
+@pytest.mark.chain
+def test_the_whole_miniature_chain_runs_as_jobs_of_its_partitions(cluster, slurm):
+    cluster.write(COMMON, MINIATURE)
+    cluster.first_look = 12
+    output = cluster.run("--jobs", "3").stdout
+    for name in ("report.html", "summary.json", "student/dnn-kd/model.pb"):
+        assert (cluster.results / name).stat().st_size > 0
+    summary = json.loads((cluster.results / "summary.json").read_text())
+    errors = [value for model in summary["rmse"].values() for value in model.values()]
+    assert set(summary["rmse"]) == {"teacher", "dnn", "dnn-kd"}
+    assert np.all(np.isfinite(errors))
+    submitted = rules(output)
+    planned = job_stats(output) - {"all"}
+    assert set(submitted.values()) == planned
+    for job in jobs(slurm, cluster.folder):
+        rule = submitted.pop(job["JobId"])
+        on_gpu = rule in GPU_RULES
+        assert job["JobState"] == "COMPLETED", rule
+        assert job["Partition"] == ("gpu" if on_gpu else "cpu"), rule
+        assert has_gpu(job["JobId"]) == on_gpu, rule
+    assert not submitted

@@ -9,6 +9,7 @@ mkdir -p "$folder"/{state,spool,log,run}
 chmod 755 "$folder" "$folder/run"
 [ -s "$folder/munge.key" ] || (umask 077; head -c 128 /dev/urandom >"$folder/munge.key")
 cat >"$folder/slurm.conf" <<CONF
+# Written by tests/slurm/up.sh
 ClusterName=test
 SlurmctldHost=$node(127.0.0.1)
 SlurmctldPort=${SLURMCTLD_PORT:-16917}
@@ -39,7 +40,7 @@ SelectTypeParameters=CR_Core_Memory
 # The node may claim more cores and memory than the machine has: test jobs mostly sleep.
 SlurmdParameters=config_overrides
 ReturnToService=2
-MinJobAge=300
+MinJobAge=7200
 SlurmctldTimeout=60
 SlurmdTimeout=60
 KillWait=5
@@ -47,9 +48,9 @@ InactiveLimit=0
 SchedulerParameters=batch_sched_delay=0,sched_interval=5,bf_interval=2
 DefMemPerCPU=512
 GresTypes=gpu
-NodeName=$node NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
-PartitionName=cpu Nodes=$node Default=YES MaxTime=2:00:00 DefaultTime=00:10:00 State=UP
-PartitionName=gpu Nodes=$node MaxTime=2:00:00 DefaultTime=00:10:00 State=UP
+NodeName=$node NodeAddr=127.0.0.1 CPUs=${SLURM_FAKE_CPUS:-8} RealMemory=24000 Gres=gpu:2 State=UNKNOWN
+PartitionName=cpu Nodes=$node Default=YES MaxTime=7-0 DefaultTime=00:10:00 State=UP
+PartitionName=gpu Nodes=$node MaxTime=7-0 DefaultTime=00:10:00 State=UP
 CONF
 echo "NodeName=$node Name=gpu File=/dev/tty[0-1]" >"$folder/gres.conf"
 echo "CgroupAutomount=no" >"$folder/cgroup.conf"
@@ -68,9 +69,10 @@ munged --force --key-file="$folder/munge.key" --socket="$folder/run/munge.sock" 
     --seed-file="$folder/run/munge.seed"
 slurmctld -f "$SLURM_CONF"
 slurmd -f "$SLURM_CONF" -N "$node"
-for _ in $(seq 60); do
-    if sinfo --noheader --format=%T 2>/dev/null | grep -qE 'idle|mixed|alloc'; then exit 0; fi
+for _ in $(seq 20); do
+    if timeout 2 sinfo --noheader --format=%T 2>/dev/null | grep -qE 'idle|mixed|alloc'; then exit 0; fi
     sleep 0.5
 done
-echo "Slurm did not come up; see $folder/log" >&2
+echo "Slurm did not come up:" >&2
+grep -hE "error|fatal" "$folder"/log/*.log | tail -n 3 >&2
 exit 1

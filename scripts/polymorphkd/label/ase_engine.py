@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import metadata
 
 import numpy as np
@@ -26,9 +27,10 @@ class AseCalculatorEngine:
         self.settings = settings
         self.calculator = make_calculator(settings.calculator, settings.arguments)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Import path of the calculator and version of the package it comes from."""
+        # Cached: it looks through all that is installed, and every label carries it.
         top = self.settings.calculator.split(".")[0]
         names = metadata.packages_distributions().get(top, [top])
         return f"{self.settings.calculator} {version_of(names[0])}".strip()

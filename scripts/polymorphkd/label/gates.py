@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from ase.neighborlist import neighbor_list
 from ase.units import GPa
 
 from ..frames import Frames
@@ -31,6 +30,8 @@ def measured(frames: Frames) -> pd.DataFrame:
         positive under compression; min_distance, Å, missing where no two atoms are within
         3 Å.
     """
+    from ase.neighborlist import neighbor_list  # on use: slow to import
+
     n = len(frames)
     forces, stress = frames.forces, frames.stress
     largest = np.full(n, np.nan)

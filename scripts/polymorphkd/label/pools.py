@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 from ..errors import EngineError
@@ -10,6 +11,20 @@ from ..settings import Label, Pool
 
 PRELUDE_TIMEOUT = 120
 """Seconds that the shell lines of a pool may take; module systems are slow, not that slow."""
+
+PROFILE = "/etc/profile"
+"""What a login shell reads; clusters define ``module`` in it or in the files it reads."""
+
+# The shell of a prelude is no login shell.  Where neither BASH_ENV nor an exported function has
+# brought `module`, its own start file does, else the profile; what PATH names first stays first.
+_DEFINE_MODULE = """\
+for start in "${{MODULESHOME:-}}/init/bash" "${{LMOD_PKG:-}}/init/bash" '{profile}'; do
+    if type module >/dev/null 2>&1; then break; fi
+    if [ -r "$start" ]; then path_before=$PATH; . "$start"; PATH=$path_before:$PATH; fi
+done
+unset start path_before
+"""
+_USES_MODULE = re.compile(r"(?:^|[;&|]\s*|\s)(?:module|ml)\s")
 
 _MARK = "-- environment after the prelude --"
 
@@ -46,7 +61,10 @@ def for_pool(settings: Label, pool: Pool) -> Label:
 
 def _after_prelude(name: str, lines: list[str]) -> dict[str, str]:
     # One shell for all lines: `module load` changes the shell that runs it.
-    script = "\n".join(["set -e", *lines, f"echo '{_MARK}'", "env -0"])
+    before = (
+        [_DEFINE_MODULE.format(profile=PROFILE)] if _USES_MODULE.search("\n".join(lines)) else []
+    )
+    script = "\n".join([*before, "set -e", *lines, f"echo '{_MARK}'", "env -0"])
     where = f"label.pools.{name}.prelude"
     try:
         done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=PRELUDE_TIMEOUT)
@@ -55,8 +73,9 @@ def _after_prelude(name: str, lines: list[str]) -> dict[str, str]:
     said, found, after = done.stdout.decode(errors="replace").rpartition(f"{_MARK}\n")
     if done.returncode or not found:
         lines = (done.stderr.decode(errors="replace").strip() or said.strip()).splitlines()
-        raise EngineError(
-            f"{where}: ended with status {done.returncode}: {lines[-1] if lines else 'no message'}"
-        )
+        last = lines[-1] if lines else "no message"
+        if last.endswith("module: command not found"):
+            last += f"; {PROFILE} does not define it: source the file that does before it"
+        raise EngineError(f"{where}: ended with status {done.returncode}: {last}")
     pairs = (entry.partition("=") for entry in after.split("\0") if entry)
     return {key: value for key, _, value in pairs}
