@@ -53,8 +53,8 @@ rule gather_convergence:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         settings=lambda wildcards: {
             **engine_settings(wildcards),

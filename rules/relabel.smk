@@ -74,8 +74,8 @@ rule propose_frames:
         "../envs/teacher.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         most=lambda wildcards: settings(wildcards).relabel.proposals,
         landscape=section("landscape"),

@@ -13,8 +13,8 @@ rule run_seed_md:
         "../envs/student.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(720),
     params:
         settings=melt_settings,
         start=melt_start,
@@ -70,8 +70,8 @@ rule plot_seed_md:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         code=code("seeds/melt_runs", "plots/melt_quench", "plots/style"),
     message:
