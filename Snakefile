@@ -7,6 +7,8 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/common_seeds.smk"
+include: "rules/common_label.smk"
 include: "rules/seeds.smk"
 include: "rules/landscape.smk"
 include: "rules/generate.smk"

@@ -1,16 +1,13 @@
-# The only helper functions of the workflow: settings, files brought from outside, versions.
+# Helper functions of all stages: settings, files brought from outside, versions.  Those of one
+# stage alone are in common_<stage>.smk.
 import sys
 from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from polymorphkd import provenance
 from polymorphkd.config import load_settings, material_names
 from polymorphkd.errors import PolymorphKDError
-from polymorphkd.settings import deal_pools
-from polymorphkd.tries import next_try
 
 MATERIAL_FOLDER = "config/materials"
 STUDENTS = ["dnn", "dnn-kd"]
@@ -138,71 +135,6 @@ def landscape_source(wildcards):
     return source(framesets(wildcards)[0])(wildcards)
 
 
-def user_seeds(wildcards):
-    """The user's own seed files."""
-    if not settings(wildcards).inputs.seeds:
-        return []
-    from polymorphkd.seeds.collect import expand as expand_files
-
-    return [str(path) for path in expand_files(settings(wildcards).inputs.seeds)]
-
-
-def melt_quench(wildcards):
-    """Melt-quench of the material, or None where its seeds come from elsewhere."""
-    chosen = settings(wildcards)
-    made = not chosen.inputs.seeds and chosen.seeds.md is not None
-    return chosen.seeds.md.melt_quench if made else None
-
-
-def melt_start(wildcards):
-    """Prototype or file that the melt-quench run of a shard begins with."""
-    return melt_quench(wildcards).starts[int(wildcards.shard)]
-
-
-def start_file(wildcards):
-    """The user's file that a melt-quench run begins with, if it is one."""
-    from polymorphkd.seeds.melt_quench import is_prototype
-
-    start = melt_start(wildcards)
-    return [] if is_prototype(start) else [start]
-
-
-def melt_settings(wildcards):
-    """All settings that decide a melt-quench run, as few of other stages as can be."""
-    values = section("material", "elements", "seed", "seeds")(wildcards)
-    seeds = {key: values["seeds"][key] for key in ("volume_per_atom", "md")}
-    plan = {k: v for k, v in seeds["md"]["melt_quench"].items() if k != "starts"}
-    plan["starts"] = [melt_start(wildcards)]
-    unused = ("temperatures", "steps", "snapshots")
-    md = {k: v for k, v in seeds["md"].items() if k not in unused}
-    return {**values, "seeds": {**seeds, "md": {**md, "melt_quench": plan}}}
-
-
-def melt_files(suffix):
-    """Input function: one file of every melt-quench run; none without them."""
-
-    def get(wildcards):
-        plan = melt_quench(wildcards)
-        return expand(
-            f"results/{wildcards.material}/seeds/md/{{shard}}.{suffix}",
-            shard=range(len(plan.starts) if plan else 0),
-        )
-
-    return get
-
-
-def melt_figures(wildcards):
-    """Figures of the melt-quench runs of all materials that have some."""
-    from types import SimpleNamespace
-
-    names = [SimpleNamespace(material=name) for name in MATERIALS]
-    return [
-        f"results/{one.material}/seeds/md.png"
-        for one in names
-        if melt_quench(one) and "seeds" in framesets(one)
-    ]
-
-
 def shards(pattern, stage):
     """Input function: the shard files of a stage."""
 
@@ -248,78 +180,9 @@ def generate_settings(wildcards):
     return {k: v for k, v in section("generate")(wildcards).items() if k != "n_shards"}
 
 
-def engine_settings(wildcards):
-    """The engine's name and its own settings: all that decides a label."""
-    values = section("label")(wildcards)
-    return {"engine": values["engine"], values["engine"]: values[values["engine"]]}
-
-
-def label_settings(wildcards):
-    """Settings of the labels without what only says where and in how many jobs they are made."""
-    values = section("label")(wildcards)
-    where = ("n_shards", "pools", "converge", "max_tries")
-    return {k: v for k, v in values.items() if k not in where}
-
-
-def label_tries(wildcards):
-    """Number of the try; one more than that of the last run where machines failed frames."""
-    path = f"results/{wildcards.material}/label/tries/{wildcards.shard}.json"
-    return next_try(path, settings(wildcards).label.max_tries)
-
-
 def growing(value):
     """Resource function: `value` times the attempt, so that what was too little is not asked twice."""
     return lambda wildcards, attempt: value * attempt
-
-
-def pool_name(wildcards):
-    """Pool of the shard that a wildcard names; that of the first shard where none is named."""
-    label = settings(wildcards).label
-    return deal_pools(label.pools, label.n_shards)[int(wildcards.get("shard", 0))]
-
-
-def pool_value(key, per_attempt=False):
-    """Resource function: a value of the shard's pool, times the attempt where asked."""
-
-    def get(wildcards, attempt):
-        value = getattr(settings(wildcards).label.pools[pool_name(wildcards)], key)
-        return value * attempt if per_attempt else value
-
-    return get
-
-
-def pool_partition(wildcards, attempt):
-    """Partition of the shard's pool, else what the profile says for every rule."""
-    chosen = settings(wildcards).label.pools[pool_name(wildcards)].partition
-    default = (workflow.resource_settings.default_resources or {}).get("slurm_partition")
-    if chosen or default is None:
-        return chosen
-    known = {"attempt": attempt, "threads": 1, "input": [], "rulename": "label_frames"}
-    return default.evaluate(wildcards, async_run=workflow.async_run, **known).value
-
-
-def pool_mpi(wildcards):
-    """Tells the Slurm plugin that the job starts its own processes; None for one process."""
-    return "mpi" if settings(wildcards).label.pools[pool_name(wildcards)].tasks > 1 else None
-
-
-def pool_settings(wildcards, resources):
-    """Pool of a shard as plain data.  That it asks for `resources` keeps it from being a reason
-    to run again: a pool changes no label.
-    """
-    name = pool_name(wildcards)
-    values = section("label")(wildcards)["pools"][name]
-    return {"name": name, "settings": values, "runtime": resources.get("runtime")}
-
-
-def convergence_figures(wildcards):
-    """Figures of the scans of all materials, for the target that a user asks for by name."""
-    if not SCANNED:
-        raise WorkflowError(
-            "converge: label.converge is null for every material that DFT labels; give it the "
-            "lists kspacings (1/Å) and cutoffs (eV), see docs/label.md"
-        )
-    return expand("results/{material}/label/convergence.png", material=SCANNED)
 
 
 def relabelled_frames(wildcards):
