@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
     runs: dict[str, dict[str, Any]] = {}
     kept: dict[str, dict[str, Any]] | None = None
