@@ -13,8 +13,8 @@ from ..readers import read_frames
 from .cells import with_cells
 from .compare import check_reference, compare
 
-LINEAGE = ("root",)
-"""Metadata of a frame that its row of errors keeps."""
+LINEAGE = ("root", "fidelity")
+"""Metadata of a frame that its row of errors keeps: family, and what labelled it."""
 
 
 def evaluate_model(

@@ -68,7 +68,8 @@ def parity_figures(run: Run, quantity: str) -> list[Image]:
 
 
 def distribution_figures(run: Run) -> list[Image]:
-    """Box plots of the signed errors: box from quartile to quartile, whiskers to min and max.
+    """Box plots of the signed errors: box from quartile to quartile, whiskers to min and max,
+    and over each the normal curve of the same mean and standard deviation.
 
     Where the extremes are far beyond the quartiles, as for forces, the axis is linear in a
     band around zero, which is shaded, and logarithmic outside.
@@ -91,12 +92,15 @@ def _boxes(distribution: dict[str, Any], quantity: str) -> Image:
                 "whishi": numbers["max"],
             }
             axes.bxp(
-                [box], positions=[position], widths=0.55, orientation="horizontal",
+                [box], positions=[position - 0.12], widths=0.4, orientation="horizontal",
                 showfliers=False, patch_artist=True,
                 boxprops={"facecolor": look.colour, "edgecolor": look.colour, "alpha": 0.8},
                 medianprops={"color": "white", "linewidth": 2},
                 whiskerprops={"color": look.colour}, capprops={"color": look.colour},
             )  # fmt: skip
+            x = numbers["mean"] + numbers["std"] * np.linspace(-3.5, 3.5, 201)
+            density = np.exp(-(((x - numbers["mean"]) / (numbers["std"] or 1.0)) ** 2) / 2)
+            axes.plot(x, position + 0.12 + 0.32 * density, color="#555B63", lw=1)
         axes.axvline(0, color="#8A9099", lw=1, zorder=0)
         numbers = [distribution[name][UNITS[quantity]] for name in names]
         _error_scale(axes, numbers)

@@ -57,8 +57,9 @@ def error_section(run: Run) -> Section:
     boxes = FigureBlock(
         distribution_figures(run),
         "Signed errors on the test set (prediction minus DFT): the box spans the quartiles with "
-        "the median in white, the whiskers reach the smallest and the largest error. Where a "
-        "grey band is drawn, the axis is linear within and logarithmic outside.",
+        "the median in white, the whiskers reach the smallest and the largest error, and "
+        "the curve is the normal one of the same mean and deviation. Where a grey band is drawn, "
+        "the axis is linear within and logarithmic outside.",
         [ERRORS],
     )
     maps = FigureBlock(
