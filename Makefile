@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 TORCH_INDEX ?=
+DATA ?= ../shared/data/labelled
+DISTILL := $(BIN)/python benchmarks/distillation.py --budget 40 --seeds 3
+RESULTS := benchmarks/results/distillation
 
 # One thread per job: several jobs beat several threads on these small systems.
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help env demo test test-fast test-slurm lint format doctor unlock slurm-profile clean
+.PHONY: help env demo test test-fast test-slurm evidence lint format doctor unlock slurm-profile clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +38,11 @@ test-fast: $(STAMP) ## tests that take seconds
 test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as root)
 	@bash tests/slurm/install.sh
 	$(BIN)/python -m pytest tests/slurm -m slurm
+
+evidence: $(STAMP) ## benchmarks of the distillation; says first how long (DATA=folder of labelled sets)
+	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
+	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate; done
+	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 
 lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ import os
 import platform
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from landscape import commit, cpu
 from polymorphkd.provenance import version_of, write_json
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
+RESULTS = Path(__file__).resolve().parent / "results"
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
 
@@ -87,9 +88,13 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
     parser.add_argument("--set", type=Path, help="YAML file of settings that win over the recipe")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
+    if arguments.estimate:
+        print(estimate(arguments.data, arguments.seeds, arguments.models, arguments.json))
+        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
     runs: dict[str, dict[str, Any]] = {}
@@ -124,6 +129,27 @@ def earlier(path: Path | None, case: Case, quick: bool) -> dict[str, dict[str, A
         raise SystemExit(f"{path}: holds results of other data or settings; give another name")
     runs: dict[str, dict[str, Any]] = found["runs"]
     return runs
+
+
+def estimate(data: Path, seeds: int, models: Sequence[str], output: Path | None) -> str:
+    """What a run will take, from the CPU seconds of earlier ones, in one sentence."""
+    known: dict[str, list[float]] = {}
+    for path in sorted(RESULTS.glob("distillation_*.json")):
+        found = json.loads(path.read_text())
+        if found["data"] == data.name and not found["quick"]:
+            for run in found["runs"].values():
+                for name, numbers in run.items():
+                    known.setdefault(name, []).append(numbers["cpu_seconds"])
+    done = json.loads(output.read_text())["runs"] if output and output.is_file() else {}
+    wanted = [
+        m for seed in range(1, seeds + 1) for m in models if m not in done.get(str(seed), {})
+    ]
+    if not wanted:
+        return f"{data.name}: nothing is left to do"
+    unknown = sorted(set(wanted) - set(known))
+    hours = sum(statistics.fmean(known[name]) for name in wanted if name in known) / 3600
+    text = f"{data.name}: {len(wanted)} trainings with their labels, {hours:.1f} core hours"
+    return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
 
 
 def report(case: Case, runs: Mapping[str, Mapping[str, Any]], quick: bool) -> dict[str, Any]:
