@@ -139,7 +139,8 @@ def estimate(data: Path, seeds: int, models: Sequence[str], output: Path | None)
         if found["data"] == data.name and not found["quick"]:
             for run in found["runs"].values():
                 for name, numbers in run.items():
-                    known.setdefault(name, []).append(numbers["cpu_seconds"])
+                    if "cpu_seconds" in numbers:
+                        known.setdefault(name, []).append(numbers["cpu_seconds"])
     done = json.loads(output.read_text())["runs"] if output and output.is_file() else {}
     wanted = [
         m for seed in range(1, seeds + 1) for m in models if m not in done.get(str(seed), {})
