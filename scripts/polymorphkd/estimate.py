@@ -135,7 +135,8 @@ def estimate(settings: Settings, folder: Path, pilot: bool = False) -> Estimate:
 
 def _standard(settings: Settings, folder: Path) -> Frames | None:
     path = Path(settings.inputs.standard or folder / "select" / "standard.extxyz")
-    return read_frames(path) if path.is_file() else None
+    # Frames that are equal are labelled once.
+    return read_frames(path).sorted_by_id() if path.is_file() else None
 
 
 def _label_row(
@@ -156,12 +157,12 @@ def _label_row(
     n_atoms = np.asarray(frames.n_atoms)
     what = f"{len(frames):,} frames, {n_atoms.sum():,} atoms"
     size = (_line(LABEL_BYTES, n_atoms) + _line(FRAME_BYTES, n_atoms)) / 1e6
-    times, done = _times(frames, engine, store)
+    times, labelled = _times(frames, engine, store)
     if times is None:
         remarks.append("no label was made with these settings; --pilot measures two")
         return Row("label", what, None, size, "sizes of the frames")
     seconds = times.predict(n_atoms)
-    waiting = float(seconds.sum() * (1 - done / len(frames)))
+    waiting = float(seconds[~labelled].sum())
     if settings.label.converge is not None:
         n = len(FRAMES) * len(scan_settings(settings.label))
         remarks.append(
@@ -174,7 +175,8 @@ def _label_row(
     sizes = f"{times.n_atoms.min()} to {times.n_atoms.max()} atoms"
     remarks.append(
         f"label: {seconds.mean():.1f} s per label on this kind of core, time growing as "
-        f"n_atoms^{times.exponent():.1f}{known}; {done:,} of {len(frames):,} labels are there"
+        f"n_atoms^{times.exponent():.1f}{known}; {labelled.sum():,} of {len(frames):,} labels are "
+        "there"
     )
     return Row("label", what, hours, size, f"{len(times.seconds):,} labels of {sizes}")
 
@@ -195,8 +197,8 @@ def _unselected(settings: Settings, remarks: list[str]) -> Row:
     return Row("label", what, None, None, "select.standard")
 
 
-def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, int]:
-    """Times of the labels in the store with the settings in use, and how many there are."""
+def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, np.ndarray]:
+    """Times of the labels in the store with the settings in use, and which frames have one."""
     found = Store(store, engine.settings_hash)
     records = [found.get(name) for name in frames.frame_ids()]
     pairs = [
@@ -204,11 +206,11 @@ def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, i
         for n, record in zip(frames.n_atoms, records, strict=True)
         if record is not None and record.get("seconds")
     ]
-    done = sum(record is not None for record in records)
+    labelled = np.array([record is not None for record in records])
     if not pairs:
-        return None, done
+        return None, labelled
     n_atoms, seconds = (np.array(column) for column in zip(*pairs, strict=True))
-    return Times(n_atoms, seconds), done
+    return Times(n_atoms, seconds), labelled
 
 
 def _pools(settings: Settings, seconds: np.ndarray, waiting: float) -> tuple[float, list[str]]:

@@ -125,20 +125,23 @@ def label_state(folder: Path) -> LabelState | None:
     Parameters
     ----------
     folder : path
-        ``results/{material}``; its records are read where they exist, else its store.
+        ``results/{material}``; its records are read where no label is newer, else its store.
     """
     total = standard_set(folder)
     wanted = count_frames(total) if total is not None else None
     records = folder / "label" / "records.parquet"
     files = label_files(folder / "label" / "store")
-    if records.is_file():
+    # With other settings or frames the labels are made anew; the old records stay till the end.
+    gathered = _newest([records]) >= _newest(files) if records.is_file() else False
+    if gathered:
         table = pd.read_parquet(records)
     elif files:
         table = pd.DataFrame([_read(path) for path in files])
     else:
         return None
     counts = Counter(table["status"])
-    if wanted is not None:
+    # Records have a row for every frame, and one for frames that are equal.
+    if wanted is not None and not (gathered and _newest([records]) >= _newest([total])):
         counts["waiting"] = max(0, wanted - len(table))
     reasons = table["reason"].fillna("") if "reason" in table else ""
     failures = Counter((table["status"] + ": " + reasons)[table["status"] != "ok"])
@@ -150,7 +153,7 @@ def label_state(folder: Path) -> LabelState | None:
         wanted=wanted,
         rate=_rate(times[-RATE_LABELS:]),
         seconds=None if pd.isna(seconds) else float(seconds),
-        age=None if records.is_file() or not times else time.time() - times[-1],
+        age=None if gathered or not times else time.time() - times[-1],
         failure=failure.removesuffix(": "),
         n_failure=n_failure,
     )
