@@ -103,6 +103,13 @@ def test_a_pilot_labels_two_frames_and_keeps_them(run_folder):
     assert 2 * 700 + 75 * atoms == pytest.approx(size, rel=0.5)
 
 
+def test_a_pilot_tells_which_gates_its_frames_do_not_pass(run_folder):
+    values = {**SMALL, "label": {"engine": "ase", "gates": {"max_force": 1e-9}}}
+    settings = validate({"material": "Al", **values}, "test")
+    found = estimate(settings, run_folder / "results/Al", pilot=True)
+    assert any("pilot: rejected:max_force: max_force" in line for line in found.remarks)
+
+
 def test_what_is_not_known_is_called_unknown(run_folder):
     (run_folder / "results/Al/select/standard.extxyz").unlink()
     done = polymorphkd("estimate", "Al", cwd=run_folder)

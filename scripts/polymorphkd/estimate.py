@@ -10,12 +10,12 @@ import numpy as np
 
 from .errors import InputError
 from .frames import Frames
-from .label import Engine, label_shard, make_engine
+from .label import Engine, gather, label_shard, make_engine
 from .label.converge.scan import FRAMES, scan_settings
 from .label.store import Store
 from .readers import read_frames
 from .report.costs import STAGE_OF_RULE, read_costs, stage_costs
-from .settings import Settings, deal_pools
+from .settings import Label, Settings, deal_pools
 
 LABEL_BYTES = (700.0, 75.0)
 """Bytes of a stored label, and of each of its atoms: numbers as JSON text, indented."""
@@ -152,8 +152,7 @@ def _label_row(
     engine = make_engine(settings.label)
     store = folder / "label" / "store"
     if pilot:
-        order = np.argsort(frames.n_atoms, kind="stable")
-        label_shard(frames.take(sorted({order[len(order) // 2], order[-1]})), engine, store)
+        remarks.extend(_pilot(frames, settings.label, engine, store))
     n_atoms = np.asarray(frames.n_atoms)
     what = f"{len(frames):,} frames, {n_atoms.sum():,} atoms"
     size = (_line(LABEL_BYTES, n_atoms) + _line(FRAME_BYTES, n_atoms)) / 1e6
@@ -179,6 +178,18 @@ def _label_row(
         "there"
     )
     return Row("label", what, hours, size, f"{len(times.seconds):,} labels of {sizes}")
+
+
+def _pilot(frames: Frames, label: Label, engine: Engine, store: Path) -> list[str]:
+    """Label the frame of middle size and the largest one; what keeps them out of the set."""
+    order = np.argsort(frames.n_atoms, kind="stable")
+    shard = label_shard(frames.take(sorted({order[len(order) // 2], order[-1]})), engine, store)
+    _, records = gather([shard], label.model_copy(update={"max_failed_fraction": 1.0}))
+    failed = records[records["status"] != "ok"]
+    return [
+        f"pilot: {status}: {reason}"
+        for status, reason in zip(failed["status"], failed["reason"], strict=True)
+    ]
 
 
 def _unselected(settings: Settings, remarks: list[str]) -> Row:

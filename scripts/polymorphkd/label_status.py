@@ -38,6 +38,8 @@ ADVICE = {
     "label.gates.max_force",
     "rejected:max_pressure": "cells too dense or too dilute: narrow seeds.volume_strains, or "
     "raise label.gates.max_pressure",
+    "rejected:max_entropy": "a narrower smearing (label.<engine>.width), or raise "
+    "label.gates.max_entropy",
     "rejected": "look at the frames, or widen the gate in label.gates",
 }
 """What to do about a status; what is not named goes by the part before the colon."""

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Count, Fraction, ImportPath, Section
+from .base import Count, Fraction, ImportPath, Section, check_elements
 from .converge import Converge, check_converge
 from .pools import Pool, PoolName, check_pools
-from .programs import Abinit, Cp2k, Espresso
+from .programs import MOMENTS, Abinit, Cp2k, Espresso
 from .vasp_sets import NamedSet, set_defaults
 
 
@@ -36,10 +36,17 @@ class Gpaw(Section):
     eigenstates_tolerance: float = Field(
         1e-7, gt=0, le=1e-3, description="SCF eigenstate convergence, eV^2 per valence electron"
     )
+    moments: dict[str, float] = Field({}, description=MOMENTS)
     davidson_steps: int = Field(
         2, ge=1, le=5, description="Davidson iterations per SCF step; 1 is cheapest for metals"
     )
     max_scf_steps: Count = Field(80, description="SCF steps before a frame counts as unconverged")
+
+    @field_validator("moments")
+    @classmethod
+    def _names_elements(cls, value: dict[str, float]) -> dict[str, float]:
+        check_elements(list(value))
+        return value
 
 
 class AseEngine(Section):
