@@ -186,10 +186,7 @@ def _pilot(frames: Frames, label: Label, engine: Engine, store: Path) -> list[st
     shard = label_shard(frames.take(sorted({order[len(order) // 2], order[-1]})), engine, store)
     _, records = gather([shard], label.model_copy(update={"max_failed_fraction": 1.0}))
     failed = records[records["status"] != "ok"]
-    return [
-        f"pilot: {status}: {reason}"
-        for status, reason in zip(failed["status"], failed["reason"], strict=True)
-    ]
+    return ("pilot: " + failed["status"] + ": " + failed["reason"]).tolist()
 
 
 def _unselected(settings: Settings, remarks: list[str]) -> Row:

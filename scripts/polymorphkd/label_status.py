@@ -143,7 +143,8 @@ def label_state(folder: Path) -> LabelState | None:
         return None
     counts = Counter(table["status"])
     # Records have a row for every frame, and one for frames that are equal.
-    if wanted is not None and not (gathered and _newest([records]) >= _newest([total])):
+    newer = total is not None and (not gathered or _newest([records]) < _newest([total]))
+    if wanted is not None and newer:
         counts["waiting"] = max(0, wanted - len(table))
     reasons = table["reason"].fillna("") if "reason" in table else ""
     failures = Counter((table["status"] + ": " + reasons)[table["status"] != "ok"])
