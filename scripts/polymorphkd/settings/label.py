@@ -100,6 +100,7 @@ class Vasp(Section):
         {},
         description="Further INCAR tags, such as {ISPIN: 2, NCORE: 4}; they win over other keys",
     )
+    moments: dict[str, float] = Field({}, description=MOMENTS + ", or with that of input_set")
     max_corrections: int = Field(
         4, ge=1, le=20, description="Starts of a frame, if its errors can be mended by the solver"
     )
@@ -123,15 +124,26 @@ class Vasp(Section):
     def _defaults_of_the_set(cls, value: Any) -> Any:
         return {**set_defaults(value), **value} if isinstance(value, dict) else value
 
+    @field_validator("moments")
+    @classmethod
+    def _names_elements(cls, value: dict[str, float]) -> dict[str, float]:
+        check_elements(list(value))
+        return value
+
     @field_validator("incar")
     @classmethod
     def _only_static_and_neutral(cls, value: dict[str, Any]) -> dict[str, Any]:
-        fixed = {"NSW", "IBRION", "ISIF", "KSPACING", "KGAMMA", "NELECT", "LWAVE", "LCHARG"}
+        fixed = {
+            *("NSW", "IBRION", "ISIF", "KSPACING", "KGAMMA", "NELECT", "LWAVE", "LCHARG"),
+            *("PSTRESS", "ICHARG", "ISTART"),
+        }
         value = {name.upper(): one for name, one in value.items()}
-        if wrong := sorted(fixed & set(value)):
+        if wrong := sorted(n for n in value if n in fixed or n.startswith("ML_")):
             raise ValueError(
                 f"{wrong[0]} cannot be set: labels are static, neutral and on the mesh of kspacing"
             )
+        if "MAGMOM" in value:
+            raise ValueError("MAGMOM has one number per atom, and frames differ; set moments")
         return value
 
 
