@@ -44,7 +44,8 @@ MATERIALS: dict[str, dict[str, Any]] = {
     "Al": {
         "elements": ["Al"],
         "seeds": {"volume_per_atom": 16.5, "n_atoms": [4, 8], "md": {"snapshots": 6}},
-        "label": {"gpaw": {**GPAW, "ecut": 250, "kspacing": 0.32, "width": 0.5}},
+        "label": {"gpaw": {**GPAW, "ecut": 250, "kspacing": 0.32, "width": 0.5},
+                  "gates": {"max_entropy": None}},
     },
     "Si": {
         "elements": ["Si"],
@@ -58,7 +59,8 @@ MATERIALS: dict[str, dict[str, Any]] = {
             },
         },
         "generate": {"constraints": {"volume_window": [0.7, 1.3]}},
-        "label": {"gpaw": {**GPAW, "ecut": 300, "kspacing": 0.35}},
+        "label": {"gpaw": {**GPAW, "ecut": 300, "kspacing": 0.35},
+                  "gates": {"max_entropy": None}},
     },
 }  # fmt: skip
 

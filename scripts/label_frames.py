@@ -29,4 +29,4 @@ with job(snakemake.log[0], f"label {shard + 1}/{n_shards}"):
     if left:
         logger.info("%d frames that their machine failed wait for another run", left)
     folder = Path(params.store).with_name("tries")
-    note_try(folder / f"{shard}.json", params.tries, left)
+    note_try(folder / f"{shard}.json", params.tries["try"], left)

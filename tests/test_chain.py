@@ -20,7 +20,7 @@ MINIATURE = {
     "generate": {"targets_per_edge": 2, "generations": 5, "population": 10, "n_shards": 2},
     "select": {"standard": {"count": 24}, "supplementary": {"count": 50}},
     "label": {"gpaw": {"ecut": 200, "kspacing": 0.6, "smearing": "fermi-dirac", "width": 0.4},
-              "n_shards": 2},
+              "gates": {"max_entropy": None}, "n_shards": 2},
     "split": {"test_fraction": 0.2, "valid_fraction": 0.15},
     "teacher": {"mace": {"channels": 4, "max_L": 0, "correlation": 2, "epochs": 6}},
     "student": {"deepmd": {"steps": 400, "embedding": [8, 16], "fitting": [16, 16]}},

@@ -253,6 +253,7 @@ ALUMINIUM = {
     "label": {
         "n_shards": 1,
         "gpaw": {"ecut": 150, "kspacing": 0.9, "width": 0.5},
+        "gates": {"max_entropy": None},
         "converge": {"kspacings": [0.9, 0.7], "cutoffs": [150, 200]},
     },
 }

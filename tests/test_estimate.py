@@ -72,8 +72,8 @@ def test_recorded_labels_give_core_hours_of_what_is_left(run_folder, aluminium):
     values = {**SMALL, "label": {"engine": "ase", "n_shards": 2, "pools": pools}}
     found = estimate(validate({"material": "Al", **values}, "test"), run_folder / "results/Al")
     label = row(found, "label")
-    seconds = 30.0 * aluminium.n_atoms.sum()
-    assert label.core_hours == pytest.approx(seconds / 6 * (0.5 * 4 + 0.5 * 2) / 3600)
+    seconds = 30.0 * aluminium.n_atoms[10:].sum()
+    assert label.core_hours == pytest.approx(seconds * (0.5 * 4 + 0.5 * 2) / 3600)
     assert label.what == f"12 frames, {aluminium.n_atoms.sum()} atoms"
     text = "\n".join(found.remarks)
     assert "n_atoms^1.0; 10 of 12" in text
@@ -101,6 +101,13 @@ def test_a_pilot_labels_two_frames_and_keeps_them(run_folder):
     size = sum(path.stat().st_size for path in stored)
     atoms = sum(len(json.loads(path.read_text())["forces"]) for path in stored)
     assert 2 * 700 + 75 * atoms == pytest.approx(size, rel=0.5)
+
+
+def test_a_pilot_tells_which_gates_its_frames_do_not_pass(run_folder):
+    values = {**SMALL, "label": {"engine": "ase", "gates": {"max_force": 1e-9}}}
+    settings = validate({"material": "Al", **values}, "test")
+    found = estimate(settings, run_folder / "results/Al", pilot=True)
+    assert any("pilot: rejected:max_force: max_force" in line for line in found.remarks)
 
 
 def test_what_is_not_known_is_called_unknown(run_folder):
@@ -164,6 +171,21 @@ def test_status_shows_states_rate_time_left_and_what_to_do(run_folder):
     assert done.returncode == 0, done.stderr
     assert "commonest failure, 2 times: crashed: RuntimeError: fell over" in done.stdout
     assert "41.7 %" in done.stdout
+
+
+def test_status_leaves_the_old_records_as_soon_as_labels_are_made_anew(run_folder):
+    records = run_folder / "results/Al/label/records.parquet"
+    records.parent.mkdir()
+    pd.DataFrame({"status": ["ok"] * 11, "reason": [""] * 11}).to_parquet(records)
+    # Two of the twelve frames of the file are equal.
+    state = label_state(run_folder / "results/Al")
+    assert dict(state.counts) == {"ok": 11}
+    assert state.age is None
+    os.utime(records, (1e9, 1e9))
+    fill_store(run_folder, [("ok", "")] * 4)
+    state = label_state(run_folder / "results/Al")
+    assert dict(state.counts) == {"ok": 4, "waiting": 8}
+    assert state.age is not None
 
 
 def test_advice_goes_by_the_gate_that_rejects(run_folder):

@@ -242,6 +242,7 @@ def test_the_hash_follows_what_decides_the_numbers():
     gpaw = ENGINES["gpaw"]
     assert gpaw(Gpaw()).settings_hash == gpaw(Gpaw()).settings_hash
     assert gpaw(Gpaw()).settings_hash != gpaw(Gpaw(kspacing=0.2)).settings_hash
+    assert gpaw(Gpaw()).settings_hash != gpaw(Gpaw(moments={"Fe": 2.0})).settings_hash
 
 
 @pytest.mark.dft

@@ -135,10 +135,11 @@ def test_forces_and_stress_are_derivatives_of_the_energy(name, tmp_path):
 
 
 @pytest.mark.dft
-@pytest.mark.parametrize("name", ["espresso", "abinit", "cp2k"])
+@pytest.mark.parametrize("name", ["gpaw", "espresso", "abinit", "cp2k"])
 def test_a_spin_lowers_the_energy_of_an_atom_that_has_one(name, tmp_path):
     atoms = Atoms("H", cell=[4.5, 4.6, 4.7], pbc=True)
     own = {
+        "gpaw": {"ecut": 250},
         "espresso": {"potentials": {"H": "H.pz-vbc.UPF"}},
         "abinit": {"potentials": {"H": "01h.pspgth"}},
         "cp2k": {"kinds": {"H": {"basis": "DZVP-MOLOPT-SR-GTH", "potential": "GTH-PBE"}}},

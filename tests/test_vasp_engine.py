@@ -116,7 +116,8 @@ def test_the_hash_holds_what_decides_a_label(vasp_label, potentials):
     assert plain == of(command=f"nice {COMMAND}", frame_time=10.0, keep="all")
     for changes in (
         {"encut": 500}, {"kspacing": 0.3}, {"functional": "r2SCAN"}, {"version": "5"},
-        {"width": 0.1}, {"incar": {"ISPIN": 2}}, {"potentials": {"Al": "Al"}},
+        {"width": 0.1}, {"incar": {"ISPIN": 2}}, {"moments": {"Cu": 1.0}},
+        {"potentials": {"Al": "Al"}},
     ):  # fmt: skip
         assert of(**changes) != plain
     path = potentials / "POT_GGA_PAW_PBE_54" / "Al" / "POTCAR"

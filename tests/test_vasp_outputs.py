@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,13 @@ def test_xml_and_outcar_of_one_run_agree(shared_data):
             np.testing.assert_allclose(a.stress, b.stress, atol=1e-6)
             np.testing.assert_allclose(a.atoms.cell, b.atoms.cell, atol=1e-6)
             np.testing.assert_allclose(a.atoms.positions, b.atoms.positions, atol=1e-5)
+
+
+def test_a_small_ediff_is_met_within_the_decimals_of_the_file(shared_data):
+    output = read_xml(shared_data / "vasp/ok/vasprun.LiF.xml.gz")
+    tight = replace(output, settings=replace(output.settings, ediff=1e-8))
+    for change, status in ((1.9e-8, "ok"), (3e-8, "unconverged")):
+        assert judge(tight, replace(output.steps[0], last_change=change))[0] == status
 
 
 def test_signs_cells_and_what_is_absent(shared_data):

@@ -67,6 +67,21 @@ def test_tags_of_the_set_below_those_of_labels_below_those_of_the_user():
     assert not {"LDAUU", "LDAUL", "LDAUJ"} & set(inputs.incar(plain, ["Fe", "O"]))
 
 
+def test_moments_of_elements_become_one_per_atom():
+    own = Vasp(potentials={"Al": "Al", "Fe": "Fe"}, moments={"Fe": 2.5})
+    assert inputs.incar(own, ["Al", "Fe", "Fe"])["MAGMOM"] == [0.0, 2.5, 2.5]
+    assert inputs.incar(own, ["Al"])["MAGMOM"] == [0.0]
+    assert inputs.incar(own)["ISPIN"] == 2
+    both = material(["Fe", "O"], input_set="MPStaticSet", moments={"Fe": 2.5})
+    assert inputs.incar(both, ["Fe", "O"])["MAGMOM"] == [2.5, 0.6]
+
+
+@pytest.mark.parametrize("tag", ["MAGMOM", "PSTRESS", "ML_LMLFF", "ICHARG"])
+def test_tags_that_make_another_kind_of_label_are_refused(tag):
+    with pytest.raises(ValueError, match=f"{tag} (cannot be set|has one number per atom)"):
+        Vasp(incar={tag: 1})
+
+
 def test_r2scan_sets():
     scan = inputs.incar(material(["Al"], input_set="MPScanStaticSet"), ["Al"])
     assert (scan["METAGGA"], scan["LMIXTAU"], scan["ALGO"]) == ("R2scan", True, "Fast")

@@ -10,12 +10,12 @@ import numpy as np
 
 from .errors import InputError
 from .frames import Frames
-from .label import Engine, label_shard, make_engine
+from .label import Engine, gather, label_shard, make_engine
 from .label.converge.scan import FRAMES, scan_settings
 from .label.store import Store
 from .readers import read_frames
 from .report.costs import STAGE_OF_RULE, read_costs, stage_costs
-from .settings import Settings, deal_pools
+from .settings import Label, Settings, deal_pools
 
 LABEL_BYTES = (700.0, 75.0)
 """Bytes of a stored label, and of each of its atoms: numbers as JSON text, indented."""
@@ -135,7 +135,8 @@ def estimate(settings: Settings, folder: Path, pilot: bool = False) -> Estimate:
 
 def _standard(settings: Settings, folder: Path) -> Frames | None:
     path = Path(settings.inputs.standard or folder / "select" / "standard.extxyz")
-    return read_frames(path) if path.is_file() else None
+    # Frames that are equal are labelled once.
+    return read_frames(path).sorted_by_id() if path.is_file() else None
 
 
 def _label_row(
@@ -151,17 +152,16 @@ def _label_row(
     engine = make_engine(settings.label)
     store = folder / "label" / "store"
     if pilot:
-        order = np.argsort(frames.n_atoms, kind="stable")
-        label_shard(frames.take(sorted({order[len(order) // 2], order[-1]})), engine, store)
+        remarks.extend(_pilot(frames, settings.label, engine, store))
     n_atoms = np.asarray(frames.n_atoms)
     what = f"{len(frames):,} frames, {n_atoms.sum():,} atoms"
     size = (_line(LABEL_BYTES, n_atoms) + _line(FRAME_BYTES, n_atoms)) / 1e6
-    times, done = _times(frames, engine, store)
+    times, labelled = _times(frames, engine, store)
     if times is None:
         remarks.append("no label was made with these settings; --pilot measures two")
         return Row("label", what, None, size, "sizes of the frames")
     seconds = times.predict(n_atoms)
-    waiting = float(seconds.sum() * (1 - done / len(frames)))
+    waiting = float(seconds[~labelled].sum())
     if settings.label.converge is not None:
         n = len(FRAMES) * len(scan_settings(settings.label))
         remarks.append(
@@ -174,9 +174,19 @@ def _label_row(
     sizes = f"{times.n_atoms.min()} to {times.n_atoms.max()} atoms"
     remarks.append(
         f"label: {seconds.mean():.1f} s per label on this kind of core, time growing as "
-        f"n_atoms^{times.exponent():.1f}{known}; {done:,} of {len(frames):,} labels are there"
+        f"n_atoms^{times.exponent():.1f}{known}; {labelled.sum():,} of {len(frames):,} labels are "
+        "there"
     )
     return Row("label", what, hours, size, f"{len(times.seconds):,} labels of {sizes}")
+
+
+def _pilot(frames: Frames, label: Label, engine: Engine, store: Path) -> list[str]:
+    """Label the frame of middle size and the largest one; what keeps them out of the set."""
+    order = np.argsort(frames.n_atoms, kind="stable")
+    shard = label_shard(frames.take(sorted({order[len(order) // 2], order[-1]})), engine, store)
+    _, records = gather([shard], label.model_copy(update={"max_failed_fraction": 1.0}))
+    failed = records[records["status"] != "ok"]
+    return ("pilot: " + failed["status"] + ": " + failed["reason"]).tolist()
 
 
 def _unselected(settings: Settings, remarks: list[str]) -> Row:
@@ -195,8 +205,8 @@ def _unselected(settings: Settings, remarks: list[str]) -> Row:
     return Row("label", what, None, None, "select.standard")
 
 
-def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, int]:
-    """Times of the labels in the store with the settings in use, and how many there are."""
+def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, np.ndarray]:
+    """Times of the labels in the store with the settings in use, and which frames have one."""
     found = Store(store, engine.settings_hash)
     records = [found.get(name) for name in frames.frame_ids()]
     pairs = [
@@ -204,11 +214,11 @@ def _times(frames: Frames, engine: Engine, store: Path) -> tuple[Times | None, i
         for n, record in zip(frames.n_atoms, records, strict=True)
         if record is not None and record.get("seconds")
     ]
-    done = sum(record is not None for record in records)
+    labelled = np.array([record is not None for record in records])
     if not pairs:
-        return None, done
+        return None, labelled
     n_atoms, seconds = (np.array(column) for column in zip(*pairs, strict=True))
-    return Times(n_atoms, seconds), done
+    return Times(n_atoms, seconds), labelled
 
 
 def _pools(settings: Settings, seconds: np.ndarray, waiting: float) -> tuple[float, list[str]]:

@@ -38,6 +38,8 @@ ADVICE = {
     "label.gates.max_force",
     "rejected:max_pressure": "cells too dense or too dilute: narrow seeds.volume_strains, or "
     "raise label.gates.max_pressure",
+    "rejected:max_entropy": "a narrower smearing (label.<engine>.width), or raise "
+    "label.gates.max_entropy",
     "rejected": "look at the frames, or widen the gate in label.gates",
 }
 """What to do about a status; what is not named goes by the part before the colon."""
@@ -125,20 +127,24 @@ def label_state(folder: Path) -> LabelState | None:
     Parameters
     ----------
     folder : path
-        ``results/{material}``; its records are read where they exist, else its store.
+        ``results/{material}``; its records are read where no label is newer, else its store.
     """
     total = standard_set(folder)
     wanted = count_frames(total) if total is not None else None
     records = folder / "label" / "records.parquet"
     files = label_files(folder / "label" / "store")
-    if records.is_file():
+    # With other settings or frames the labels are made anew; the old records stay till the end.
+    gathered = _newest([records]) >= _newest(files) if records.is_file() else False
+    if gathered:
         table = pd.read_parquet(records)
     elif files:
         table = pd.DataFrame([_read(path) for path in files])
     else:
         return None
     counts = Counter(table["status"])
-    if wanted is not None:
+    # Records have a row for every frame, and one for frames that are equal.
+    newer = total is not None and (not gathered or _newest([records]) < _newest([total]))
+    if wanted is not None and newer:
         counts["waiting"] = max(0, wanted - len(table))
     reasons = table["reason"].fillna("") if "reason" in table else ""
     failures = Counter((table["status"] + ": " + reasons)[table["status"] != "ok"])
@@ -150,7 +156,7 @@ def label_state(folder: Path) -> LabelState | None:
         wanted=wanted,
         rate=_rate(times[-RATE_LABELS:]),
         seconds=None if pd.isna(seconds) else float(seconds),
-        age=None if records.is_file() or not times else time.time() - times[-1],
+        age=None if gathered or not times else time.time() - times[-1],
         failure=failure.removesuffix(": "),
         n_failure=n_failure,
     )

@@ -67,7 +67,8 @@ def test_gpaw_labels_on_two_pools_and_the_gpu_pool_lands_on_the_gpu_partition(cl
                 "prelude": told("gpu")},
     }  # fmt: skip
     coarse = {"ecut": 200, "kspacing": 0.9, "width": 0.4}
-    cluster.prepare(4, engine="gpaw", gpaw=coarse, n_shards=3, pools=pools)
+    cluster.prepare(4, engine="gpaw", gpaw=coarse, n_shards=3, pools=pools,
+                    gates={"max_entropy": None})  # fmt: skip
     cluster.run(TARGET)
     cluster.check_all_labelled(4)
     assert (cluster.folder / "cpu").read_text().split() == ["cpu"]

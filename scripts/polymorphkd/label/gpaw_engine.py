@@ -14,7 +14,8 @@ from ase import Atoms
 from ..provenance import digest, version_of
 from ..settings import Gpaw
 from .mesh import mesh
-from .result import Result, crashed
+from .programs.potentials import with_moments
+from .result import ZERO_WIDTH, Result, crashed
 
 
 class GpawEngine:
@@ -34,6 +35,8 @@ class GpawEngine:
     def settings_hash(self) -> str:
         """Digest of the settings and of the versions of program and setups."""
         values = self.settings.model_dump(mode="json")
+        if not values["moments"]:
+            del values["moments"]  # labels of before there was this key are found again
         return digest({"engine": self.version, **values})
 
     def _parameters(self, cell: np.ndarray, pbc: np.ndarray) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class GpawEngine:
         """Label one configuration; failures become statuses, never exceptions."""
         from gpaw import GPAW, KohnShamConvergenceError
 
-        atoms = atoms.copy()
+        atoms = with_moments(atoms, self.settings.moments)
         cell = atoms.cell.array if mesh_cell is None else mesh_cell
         started = time.monotonic()
         try:
@@ -68,13 +71,20 @@ class GpawEngine:
             energy = float(atoms.get_potential_energy(force_consistent=True))
             forces = atoms.get_forces()
             stress = atoms.get_stress(voigt=True)
+            zero = float(atoms.get_potential_energy())
             steps = int(atoms.calc.get_number_of_iterations())
         except KohnShamConvergenceError:
             reason = f"not converged in {self.settings.max_scf_steps} SCF steps"
             return Result("unconverged", reason, time.monotonic() - started)
         except Exception as error:  # noqa: BLE001  (whatever one frame does, the next goes on)
             return crashed(error, started)
-        return Result("ok", "", time.monotonic() - started, energy, forces, stress, steps)
+        # GPAW extrapolates with the same share, which tells the entropy; where that is none
+        # (Marzari-Vanderbilt), it does not tell.
+        share = ZERO_WIDTH.get(self.settings.smearing)
+        return Result(
+            "ok", "", time.monotonic() - started, energy, forces, stress, steps,
+            energy_zero=zero, entropy=(zero - energy) / share if share else None,
+        )  # fmt: skip
 
     @classmethod
     def problem(cls, settings: Gpaw, elements: Sequence[str]) -> str | None:

@@ -15,6 +15,10 @@ OUTCOMES = ("ok", "unconverged", "crashed", "timeout", "truncated", "missing")
 INFRASTRUCTURE = ("timeout", "truncated", "missing")
 """Outcomes that say nothing about the frame: the next run may well succeed."""
 
+ZERO_WIDTH = {"gaussian": 1 / 2, "fermi-dirac": 1 / 2, "methfessel-paxton": 1 / 3}
+"""E(width -> 0) is F plus this share of T*S, to the lowest order in the width (first-order
+Methfessel-Paxton; F itself is as good with Marzari-Vanderbilt)."""
+
 
 @dataclass(frozen=True)
 class Result:

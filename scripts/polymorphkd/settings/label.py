@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .base import Count, Fraction, ImportPath, Section
+from .base import Count, Fraction, ImportPath, Section, check_elements
 from .converge import Converge, check_converge
 from .pools import Pool, PoolName, check_pools
-from .programs import Abinit, Cp2k, Espresso
+from .programs import MOMENTS, Abinit, Cp2k, Espresso
 from .vasp_sets import NamedSet, set_defaults
 
 
@@ -36,10 +36,17 @@ class Gpaw(Section):
     eigenstates_tolerance: float = Field(
         1e-7, gt=0, le=1e-3, description="SCF eigenstate convergence, eV^2 per valence electron"
     )
+    moments: dict[str, float] = Field({}, description=MOMENTS)
     davidson_steps: int = Field(
         2, ge=1, le=5, description="Davidson iterations per SCF step; 1 is cheapest for metals"
     )
     max_scf_steps: Count = Field(80, description="SCF steps before a frame counts as unconverged")
+
+    @field_validator("moments")
+    @classmethod
+    def _names_elements(cls, value: dict[str, float]) -> dict[str, float]:
+        check_elements(list(value))
+        return value
 
 
 class AseEngine(Section):
@@ -93,6 +100,7 @@ class Vasp(Section):
         {},
         description="Further INCAR tags, such as {ISPIN: 2, NCORE: 4}; they win over other keys",
     )
+    moments: dict[str, float] = Field({}, description=MOMENTS + ", or with that of input_set")
     max_corrections: int = Field(
         4, ge=1, le=20, description="Starts of a frame, if its errors can be mended by the solver"
     )
@@ -116,15 +124,26 @@ class Vasp(Section):
     def _defaults_of_the_set(cls, value: Any) -> Any:
         return {**set_defaults(value), **value} if isinstance(value, dict) else value
 
+    @field_validator("moments")
+    @classmethod
+    def _names_elements(cls, value: dict[str, float]) -> dict[str, float]:
+        check_elements(list(value))
+        return value
+
     @field_validator("incar")
     @classmethod
     def _only_static_and_neutral(cls, value: dict[str, Any]) -> dict[str, Any]:
-        fixed = {"NSW", "IBRION", "ISIF", "KSPACING", "KGAMMA", "NELECT", "LWAVE", "LCHARG"}
+        fixed = {
+            *("NSW", "IBRION", "ISIF", "KSPACING", "KGAMMA", "NELECT", "LWAVE", "LCHARG"),
+            *("PSTRESS", "ICHARG", "ISTART"),
+        }
         value = {name.upper(): one for name, one in value.items()}
-        if wrong := sorted(fixed & set(value)):
+        if wrong := sorted(n for n in value if n in fixed or n.startswith("ML_")):
             raise ValueError(
                 f"{wrong[0]} cannot be set: labels are static, neutral and on the mesh of kspacing"
             )
+        if "MAGMOM" in value:
+            raise ValueError("MAGMOM has one number per atom, and frames differ; set moments")
         return value
 
 

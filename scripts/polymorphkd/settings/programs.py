@@ -22,6 +22,11 @@ FileName = Annotated[str, Field(pattern=r"^[^\s/,\"']+$")]
 Scalar = bool | int | float | str
 Smearing = Literal["gaussian", "fermi-dirac", "methfessel-paxton", "marzari-vanderbilt"]
 
+MOMENTS = (
+    "Initial magnetic moment of each element, Bohr magnetons per atom; empty for a calculation "
+    "without spin"
+)
+
 
 class Program(Section):
     """What these engines share."""
@@ -31,11 +36,7 @@ class Program(Section):
         0.2513, gt=0.02, le=2, description="Largest k-point spacing, 1/Å (2 pi included)"
     )
     max_scf_steps: Count = Field(100, description="SCF steps before a frame counts as unconverged")
-    moments: dict[str, float] = Field(
-        {},
-        description="Initial magnetic moment of each element, Bohr magnetons per atom; empty for "
-        "a calculation without spin",
-    )
+    moments: dict[str, float] = Field({}, description=MOMENTS)
     frame_time: float = Field(21600.0, gt=0, description="Wall time of a frame, s")
     scratch: str = Field(
         "label_runs",

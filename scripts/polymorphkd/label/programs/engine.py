@@ -24,7 +24,7 @@ from ...provenance import digest
 from ...settings import Program
 from ..machine import Ending, fault, machine_messages, run_program
 from ..mesh import mesh
-from ..result import Result
+from ..result import ZERO_WIDTH, Result
 from ..scratch import run_folder, tidy
 from .version import missing, told_version
 
@@ -33,10 +33,6 @@ OUTPUT, ERRORS = "program.out", "program.err"
 
 RUNNING = frozenset({"command", "potential_folder", "frame_time", "scratch", "keep"})
 """Keys that decide where and how long a program runs, and no label."""
-
-ZERO_WIDTH = {"gaussian": 1 / 2, "fermi-dirac": 1 / 2, "methfessel-paxton": 1 / 3}
-"""E(width -> 0) is F plus this share of T*S, to the lowest order in the width (first-order
-Methfessel-Paxton; F itself is as good with Marzari-Vanderbilt)."""
 
 S = TypeVar("S", bound=Program)
 

@@ -42,7 +42,7 @@ NOT_TAKEN = {
 
 
 def base_tags(settings: Vasp) -> dict[str, Any]:
-    """Tags of the named set; those of `PER_ELEMENT` as mappings from elements.
+    """Tags of the named set and moments; those of `PER_ELEMENT` as mappings from elements.
 
     They are made once for a compound of all elements that have a potential.  Asked frame by
     frame, a set would give Fe a U in the oxide and none in the metal, and the labels of both
@@ -50,13 +50,23 @@ def base_tags(settings: Vasp) -> dict[str, Any]:
     """
     elements = sorted(settings.potentials)
     if settings.input_set is None or not elements:
-        return {}
+        return _with_spin({}, settings.moments, elements)
     made = named_set(settings.input_set, elements, settings.functional, settings.incar)
     tags = {key: value for key, value in tags_of(made).items() if key not in NOT_TAKEN}
     for name in PER_ELEMENT:
         if name in tags:
             tags[name] = dict(zip(elements, tags[name], strict=True))
-    return tags
+    return _with_spin(tags, settings.moments, elements)
+
+
+def _with_spin(
+    tags: dict[str, Any], moments: dict[str, float], elements: Sequence[str]
+) -> dict[str, Any]:
+    """Tags with the user's moments; elements without one have that of the set, or none."""
+    if not moments:
+        return tags
+    known = {**tags.get("MAGMOM", {}), **moments}
+    return {**tags, "ISPIN": 2, "MAGMOM": {one: known.get(one, 0.0) for one in elements}}
 
 
 def incar(settings: Vasp, symbols: Sequence[str] = ()) -> Incar:

@@ -210,7 +210,8 @@ def judge(output: VaspOutput, step: Step) -> tuple[str, str]:
         return "rejected:energy", "holds no total energy"
     change = step.last_change
     changed = "" if change is None else f", last energy change {change:.2g} eV"
-    unproven = step.n_scf < 2 if change is None else change > 1.01 * settings.ediff
+    # Energies are printed with 8 decimals.
+    unproven = step.n_scf < 2 if change is None else change > 1.01 * settings.ediff + 1e-8
     if step.n_scf >= settings.nelm or unproven:
         stopped = "stopped by the user; " if output.stopped else ""
         return "unconverged", (
