@@ -54,7 +54,7 @@ class Counting(Scripted):
 @pytest.mark.parametrize(
     ("result", "final"),
     [
-        (Result("ok", "", 1.0), True),
+        (Result("ok", "", 1.0, -1.0, np.zeros((1, 3)), np.zeros(6)), True),
         (Result("unconverged", "80 steps", 1.0), True),
         (Result("crashed", "brmix", 1.0), True),
         (Result("rejected:charge", "one electron too many", 1.0), True),

@@ -19,6 +19,7 @@ from conftest import SMALL
 from polymorphkd.config import validate
 from polymorphkd.estimate import Times, estimate
 from polymorphkd.label import make_engine
+from polymorphkd.label.result import Result, as_record
 from polymorphkd.label.store import Store
 from polymorphkd.label_status import ADVICE, label_state, lines
 from polymorphkd.settings import Label
@@ -67,7 +68,8 @@ def test_times_follow_the_sizes_and_keep_the_mean():
 def test_recorded_labels_give_core_hours_of_what_is_left(run_folder, aluminium):
     store = store_of(run_folder)
     for name, n in list(zip(aluminium.frame_ids(), aluminium.n_atoms, strict=True))[:10]:
-        store.put(name, {"status": "ok", "reason": "", "seconds": 30.0 * float(n)})
+        done = Result("ok", "", 30.0 * float(n), -1.0, np.zeros((n, 3)), np.zeros(6))
+        store.put(name, as_record(done))
     pools = {"cpu": {"tasks": 4}, "gpu": {"cpus_per_task": 2, "runtime": 1}}
     values = {**SMALL, "label": {"engine": "ase", "n_shards": 2, "pools": pools}}
     found = estimate(validate({"material": "Al", **values}, "test"), run_folder / "results/Al")

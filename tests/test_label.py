@@ -108,8 +108,8 @@ def test_a_failed_frame_is_a_row_and_the_next_go_on(aluminium, tmp_path):
 
 def test_crashed_frames_are_tried_again_and_finished_ones_are_not(aluminium, tmp_path):
     store = Store(tmp_path, "hash")
-    store.put("aa01", {"status": "crashed", "reason": "killed"})
-    store.put("aa02", {"status": "unconverged", "reason": "80 steps"})
+    store.put("aa01", {"status": "crashed", "reason": "killed", "seconds": 1.0})
+    store.put("aa02", {"status": "unconverged", "reason": "80 steps", "seconds": 1.0})
     assert store.get("aa01") is None
     assert store.get("aa02")["reason"] == "80 steps"
     store.path("aa03").parent.mkdir(parents=True)
@@ -216,6 +216,31 @@ def _scaled(frames: Frames, factor: float) -> Frames:
 
 def _lines(path) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@pytest.mark.parametrize("name", ["gpaw", "ase"])
+def test_a_frame_without_a_periodic_cell_is_refused_by_its_gate(name):
+    """A label has a stress; programs with inputs of their own are tested with those."""
+    slab = bulk("Al", cubic=True)
+    slab.pbc = (True, True, False)
+    result = make_engine(Label(engine=name)).calculate(slab)
+    assert (result.status, result.retry) == ("rejected:pbc", False)
+    assert "three periodic directions" in result.reason
+
+
+@pytest.mark.parametrize(
+    "damage", [{"forces": None}, {"energy": None}, {"seconds": ...}, {"status": ...}]
+)
+def test_a_record_that_lacks_something_counts_as_absent(tmp_path, damage):
+    whole = {
+        "status": "ok", "reason": "", "seconds": 1.0, "energy": -1.0, "forces": [[0, 0, 0]],
+        "stress": [0] * 6,
+    }  # fmt: skip
+    store = Store(tmp_path, "hash")
+    store.put("whole", whole)
+    store.put("damaged", {k: v for k, v in {**whole, **damage}.items() if v is not ...})
+    assert store.get("whole") is not None
+    assert store.get("damaged") is None
 
 
 def test_mesh_follows_the_spacing():

@@ -15,7 +15,7 @@ from ..calculators import consistent_energy, make_calculator
 from ..errors import EngineError
 from ..provenance import digest, version_of
 from ..settings import AseEngine
-from .result import Result, crashed
+from .result import Result, crashed, open_boundary
 
 
 class AseCalculatorEngine:
@@ -42,6 +42,8 @@ class AseCalculatorEngine:
 
     def calculate(self, atoms: Atoms, mesh_cell: np.ndarray | None = None) -> Result:
         """Label one configuration; `mesh_cell` has no meaning here."""
+        if (refused := open_boundary(atoms)) is not None:
+            return refused
         atoms = atoms.copy()
         atoms.calc = self.calculator
         started = time.monotonic()

@@ -15,7 +15,7 @@ from ..provenance import digest, version_of
 from ..settings import Gpaw
 from .mesh import mesh
 from .programs.potentials import with_moments
-from .result import ZERO_WIDTH, Result, crashed
+from .result import ZERO_WIDTH, Result, crashed, open_boundary
 
 
 class GpawEngine:
@@ -61,6 +61,8 @@ class GpawEngine:
 
     def calculate(self, atoms: Atoms, mesh_cell: np.ndarray | None = None) -> Result:
         """Label one configuration; failures become statuses, never exceptions."""
+        if (refused := open_boundary(atoms)) is not None:
+            return refused
         from gpaw import GPAW, KohnShamConvergenceError
 
         atoms = with_moments(atoms, self.settings.moments)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 OUTCOMES = ("ok", "unconverged", "crashed", "timeout", "truncated", "missing")
 """Statuses of a frame; beside them there is ``rejected:<gate>``."""
@@ -66,6 +67,14 @@ class Result:
         if self.infrastructure is not None:
             return self.infrastructure
         return self.status in INFRASTRUCTURE
+
+
+def open_boundary(atoms: Atoms) -> Result | None:
+    """Result for a frame that no engine labels: without a periodic cell it has no stress."""
+    if atoms.pbc.all():
+        return None
+    reason = "labels have a stress, which needs three periodic directions"
+    return Result("rejected:pbc", f"{reason} (give a slab or cluster vacuum and pbc)", 0.0)
 
 
 def crashed(error: BaseException, started: float) -> Result:

@@ -43,8 +43,16 @@ class Store:
             record = read_json(self.path(frame_id))
         except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
             return None
-        return record if isinstance(record, dict) and is_final(record) else None
+        return record if _is_whole(record) and is_final(record) else None
 
     def put(self, frame_id: str, record: dict[str, Any]) -> None:
         """Store the record of one frame atomically."""
         write_json(self.path(frame_id), {"frame_id": frame_id, **record})
+
+
+def _is_whole(record: Any) -> bool:
+    """Whether a file holds a record as :meth:`Store.put` writes it, its labels included."""
+    if not isinstance(record, dict) or not {"status", "reason", "seconds"} <= set(record):
+        return False
+    labels = [record.get(name) for name in ("energy", "forces", "stress")]
+    return record["status"] != "ok" or all(label is not None for label in labels)

@@ -24,7 +24,7 @@ from ...provenance import digest
 from ...settings import Program
 from ..machine import Ending, fault, machine_messages, run_program
 from ..mesh import mesh
-from ..result import ZERO_WIDTH, Result
+from ..result import ZERO_WIDTH, Result, open_boundary
 from ..scratch import run_folder, tidy
 from .version import missing, told_version
 
@@ -106,8 +106,8 @@ class ProgramEngine(ABC, Generic[S]):
             would fare better.
         """
         started = time.monotonic()
-        if not atoms.pbc.all():
-            return Result("rejected:pbc", f"{self.name} needs three periodic directions", 0.0)
+        if (refused := open_boundary(atoms)) is not None:
+            return refused
         absent = sorted(set(atoms.get_chemical_symbols()) - set(self.elements(self.settings)))
         if absent:
             raise EngineError(f"{self.key_of_elements()}: names nothing for {', '.join(absent)}")

@@ -19,7 +19,7 @@ from ase import Atoms
 from ...errors import EngineError
 from ...provenance import digest
 from ...settings import Vasp
-from ..result import Result
+from ..result import Result, open_boundary
 from ..scratch import run_folder, tidy
 from .output import VaspOutput, judge
 
@@ -69,8 +69,8 @@ class VaspEngine:
         from .xml import read_xml
 
         started = time.monotonic()
-        if not atoms.pbc.all():
-            return Result("rejected:pbc", "VASP needs three periodic directions", 0.0)
+        if (refused := open_boundary(atoms)) is not None:
+            return refused
         absent = sorted(set(atoms.get_chemical_symbols()) - set(self.settings.potentials))
         if absent:
             raise EngineError(f"label.vasp.potentials: names no POTCAR for {', '.join(absent)}")
