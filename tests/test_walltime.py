@@ -60,7 +60,8 @@ def test_a_job_stops_before_a_frame_that_would_not_finish(aluminium, tmp_path):
 def test_a_stopped_job_fails_so_that_the_next_attempt_goes_on(project, aluminium, monkeypatch):
     log = project.folder / "log"
     write(project.folder / "standard.extxyz", aluminium.to_atoms(), format="extxyz")
-    label = {"engine": "ase", "n_shards": 1, "ase": recording(log, 1.0)}
+    # Twelve frames of 2 s: more than the 20 s of the first attempts, however fast they start.
+    label = {"engine": "ase", "n_shards": 1, "ase": recording(log, 2.0)}
     project.write(
         COMMON, {**SMALL, "inputs": {"standard": "standard.extxyz"}, "label": label}
     )  # fmt: skip
