@@ -37,7 +37,7 @@ test-fast: $(STAMP) ## tests that take seconds
 
 test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as root)
 	@bash tests/slurm/install.sh
-	$(BIN)/python -m pytest tests/slurm -m slurm
+	SLURM_REQUIRED=1 $(BIN)/python -m pytest tests/slurm -m slurm
 
 evidence: $(STAMP) ## benchmarks of the distillation; says first how long (DATA=folder of labelled sets)
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }

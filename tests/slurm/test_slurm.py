@@ -42,7 +42,18 @@ def slurm(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm")
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     try:
-        subprocess.run(["bash", HERE / "up.sh", folder], check=True, timeout=60)
+        started = subprocess.run(
+            ["bash", HERE / "up.sh", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if started.returncode:
+            # A container may forbid what daemons need; `make test-slurm` wants to know.
+            last = (started.stdout + started.stderr).strip().splitlines()[-1:]
+            tell = pytest.fail if os.environ.get("SLURM_REQUIRED") else pytest.skip
+            tell(f"Slurm is installed but does not start here: {' '.join(last)}")
         yield folder
     finally:
         subprocess.run(["bash", HERE / "down.sh", folder], check=False, timeout=60)
