@@ -21,8 +21,8 @@ def label_settings(wildcards):
 def label_tries(wildcards):
     """Number of the try; one more than that of the last run where machines failed frames.
 
-    In a mapping, because Snakemake compares the params of a rule as a set, without their names: from
-    {1, 1, 2} to {1, 2, 2} is no change to it.
+    In a mapping, because Snakemake compares params as a set, without their names, and sees no change
+    from {1, 1, 2} to {1, 2, 2}.
     """
     path = f"results/{wildcards.material}/label/tries/{wildcards.shard}.json"
     return {"try": next_try(path, settings(wildcards).label.max_tries)}
