@@ -66,6 +66,8 @@ def cluster(slurm, tmp_path):
     yield project
     if project.process is not None:
         project.process.kill()
+    # A job whose slurmd was killed has nobody left to end it.
+    subprocess.run(["pkill", "-9", "-f", str(tmp_path)], check=False)
 
 
 def test_gpaw_labels_on_two_pools_and_the_gpu_pool_lands_on_the_gpu_partition(cluster):
