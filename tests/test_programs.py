@@ -129,7 +129,9 @@ def test_the_program_ends_with_its_job(program, monkeypatch, tmp_path):
         until(lambda: (tmp_path / "log").exists())
         job.kill()
     number = (tmp_path / "log").read_text().split()[1]
-    until(lambda: not Path(f"/proc/{number}").exists())
+    program_process = Path(f"/proc/{number}")
+    until(lambda: not program_process.exists())
+    assert not program_process.exists()
 
 
 def until(ready, seconds: float = 30.0) -> None:
