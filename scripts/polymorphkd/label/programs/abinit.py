@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,13 @@ from ase.units import Hartree
 
 from ...errors import EngineError
 from ...settings import Abinit
-from .engine import Numbers, ProgramEngine, Report
+from .engine import Numbers, Report
+from .file_engine import FileEngine
 from .potentials import (
-    file_digest,
-    folder_of,
-    folder_problem,
     link,
-    missing_file,
     with_moments,
 )
 
-VARIABLE = "ABINIT_PP_PATH"
 INPUT, MAIN = "label.abi", "label.abo"
 ERROR = re.compile(r"--- !(?:ERROR|BUG)\n(?:.*\n)*?message: \|\n((?: +.*\n)+)")
 OTHER_FUNCTIONAL = re.compile(r"pspxc:\s*(-?\d+), not equal to input ixc:\s*(-?\d+)")
@@ -32,36 +27,16 @@ OCCOPT = {
 }  # fmt: skip
 
 
-class AbinitEngine(ProgramEngine[Abinit]):
+class AbinitEngine(FileEngine[Abinit]):
     """ABINIT 9 or later; inputs and numbers through ASE."""
 
     name = "abinit"
     title = "ABINIT"
     arguments = (INPUT,)
     ask_version = ("--version",)
+    variable = "ABINIT_PP_PATH"
+    file_example = ".psp8"
     version_pattern = r"(?m)^\s*(\d+\.\d+\.\d+)\s*$"
-
-    @classmethod
-    def elements(cls, settings: Abinit) -> Sequence[str]:
-        return list(settings.potentials)
-
-    @classmethod
-    def example(cls, symbol: str) -> str:
-        return f"for example potentials: {{{symbol}: {symbol}.psp8}}"
-
-    @classmethod
-    def file_problem(cls, settings: Abinit) -> str | None:
-        folder = folder_of(settings.potential_folder, VARIABLE)
-        if folder is None or not folder.is_dir():
-            return folder_problem(cls.name, folder, VARIABLE)
-        return missing_file(cls.name, folder, settings.potentials.values())
-
-    def _folder(self) -> Path:
-        return folder_of(self.settings.potential_folder, VARIABLE) or Path()
-
-    def file_digests(self) -> dict[str, Any]:
-        files = self.settings.potentials
-        return {symbol: file_digest(self._folder() / file) for symbol, file in files.items()}
 
     def write(self, folder: Path, atoms: Atoms, sizes: tuple[int, int, int]) -> None:
         from ase.io.abinit import write_abinit_in

@@ -6,7 +6,6 @@ What pw.x calls total energy is F = E - TS, of which forces and stress are deriv
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,15 @@ from ase import Atoms
 from ase.units import Rydberg
 
 from ...settings import Espresso
-from .engine import OUTPUT, Numbers, ProgramEngine, Report
+from .engine import OUTPUT, Numbers, Report
+from .file_engine import FileEngine
 from .potentials import (
-    file_digest,
     folder_of,
-    folder_problem,
     link,
-    missing_file,
     valence,
     with_moments,
 )
 
-VARIABLE = "ESPRESSO_PSEUDO"
 INPUT = "label.pwi"
 ERROR = re.compile(r"%%%%\s*\n\s*Error in routine\s+(.+?):\s*\n\s*(.+?)\s*\n")
 HUBBARD = re.compile(r"lda_plus_u|hubbard_|u_projection_type")
@@ -35,45 +31,30 @@ SMEARING = {
 }  # fmt: skip
 
 
-class EspressoEngine(ProgramEngine[Espresso]):
+class EspressoEngine(FileEngine[Espresso]):
     """Quantum ESPRESSO; inputs and numbers through ASE."""
 
     name = "espresso"
     title = "Quantum ESPRESSO"
     arguments = ("-in", INPUT)
     ask_version = ()  # it prints its version and stops for want of an input
+    variable = "ESPRESSO_PSEUDO"
+    file_example = ".pbe.UPF"
     version_pattern = r"Program PWSCF\s*v\.(\S+)"
-
-    @classmethod
-    def elements(cls, settings: Espresso) -> Sequence[str]:
-        return list(settings.potentials)
-
-    @classmethod
-    def example(cls, symbol: str) -> str:
-        return f"for example potentials: {{{symbol}: {symbol}.pbe.UPF}}"
 
     @classmethod
     def file_problem(cls, settings: Espresso) -> str | None:
         if unknown := _unknown(settings.keywords):
             return f"label.espresso.keywords: {unknown} is no keyword of pw.x"
-        folder = folder_of(settings.potential_folder, VARIABLE)
-        if folder is None or not folder.is_dir():
-            return folder_problem(cls.name, folder, VARIABLE)
-        if problem := missing_file(cls.name, folder, settings.potentials.values()):
+        if problem := super().file_problem(settings):
             return problem
+        folder = folder_of(settings.potential_folder, cls.variable) or Path()
         try:
             for symbol in settings.moments.keys() & settings.potentials.keys():
                 valence(folder / settings.potentials[symbol])
         except ValueError as error:
             return f"label.espresso.moments: {error}; use a UPF file"
         return None
-
-    def _folder(self) -> Path:
-        return folder_of(self.settings.potential_folder, VARIABLE) or Path()
-
-    def file_digests(self) -> dict[str, Any]:
-        files = self.settings.potentials
-        return {symbol: file_digest(self._folder() / file) for symbol, file in files.items()}
 
     def write(self, folder: Path, atoms: Atoms, sizes: tuple[int, int, int]) -> None:
         from ase.io.espresso import write_espresso_in
