@@ -23,6 +23,7 @@ from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 from polymorphkd.teacher.relabel import gather, relabel
+from polymorphkd.teacher.walk import walk
 
 from .case import Case
 
@@ -69,7 +70,10 @@ def supplementary(case: Case, name: str = "supplementary") -> Path:
     rounds = [("supplementary", one) for one in settings.select.supplementary]
     rows = run_rounds(points(frames, landscape), rounds, settings.select, case.seed).rows
     chosen = replace(frames.take(rows), meta=pd.DataFrame())
-    labelled, records = relabel(chosen, teacher(case), settings.relabel)
+    model = teacher(case)
+    if settings.relabel.walk.steps:
+        chosen = walk(chosen, model, settings.relabel, case.seed, case.name)
+    labelled, records = relabel(chosen, model, settings.relabel)
     labelled, records = gather(
         [labelled], [records], case.frames("test").without_labels(), landscape,
         settings.split.duplicate_distance, made.cutoff,
