@@ -23,6 +23,7 @@ MINIATURE = {
               "gates": {"max_entropy": None}, "n_shards": 2},
     "split": {"test_fraction": 0.2, "valid_fraction": 0.15},
     "teacher": {"mace": {"channels": 4, "max_L": 0, "correlation": 2, "epochs": 6}},
+    "relabel": {"walk": {"steps": 4, "every": 2, "temperatures": [300, 1500]}},
     "student": {"deepmd": {"steps": 400, "embedding": [8, 16], "fitting": [16, 16]}},
     "properties": {"volume_range": 0.1},
     "deploy": {"repeat": 3, "steps": 200},
@@ -56,6 +57,9 @@ def test_miniature_chain_delivers(miniature):
     assert counts["library"] > 200
     assert counts["test"] == len(read_frames(miniature.results / "split/test.extxyz"))
     assert summary["seconds"]["label"] > 0
+    walked = read_frames(miniature.results / "relabel/labelled.extxyz")
+    assert set(walked.meta["walk_step"]) == {0, 2, 4}
+    assert len(walked) > counts["supplementary"]
     student = miniature.results / "student/dnn-kd"
     for name in ("model.pb", "in.lammps", "MODEL_CARD.md"):
         assert (student / name).stat().st_size > 0

@@ -53,15 +53,15 @@ def walk(
         the metadata of the frame and ``walk_step`` and ``walk_temperature`` (K).
     """
     chosen = settings.walk
-    counter = Counter(len(frames), "walks")
+    counter = Counter(len(frames) * chosen.steps, "steps of a frame")
     parts = []
     for start in range(0, len(frames), WALKERS):
         chunk = frames.take(np.arange(start, min(start + WALKERS, len(frames)))).without_labels()
         streams = [rng(seed, material, "walk", name) for name in chunk.frame_ids()]
         temperatures = np.array([stream.uniform(*chosen.temperatures) for stream in streams])
         parts.append(chunk.with_meta(walk_step=0, walk_temperature=temperatures))
-        parts.extend(_snapshots(_Walkers(parts[-1], chosen, streams), teacher, settings))
-        counter.step(len(chunk))
+        walkers = _Walkers(parts[-1], chosen, streams)
+        parts.extend(_snapshots(walkers, teacher, settings, counter))
     result = concatenate(parts)
     logger.info("%d frames after walks from %d", len(result), len(frames))
     return result
@@ -120,7 +120,9 @@ class _Walkers:
             setattr(self, name, getattr(self, name)[atoms])
 
 
-def _snapshots(walkers: _Walkers, teacher: Predictor, settings: Relabel) -> list[Frames]:
+def _snapshots(
+    walkers: _Walkers, teacher: Predictor, settings: Relabel, counter: Counter
+) -> list[Frames]:
     """Frames every few steps and, of walks that end early, the last one."""
     found = []
     forces = _forces(walkers, walkers.frames, teacher, settings)[0]
