@@ -23,7 +23,7 @@ rule check_lammps:
         runtime=growing(60),
     params:
         settings=section("deploy"),
-        student=section("student"),
+        student=student_settings,
         elements=section("elements"),
         seed=section("seed"),
         code=code("deploy", "lammps", "template", "processes"),
@@ -55,7 +55,7 @@ rule write_card:
         runtime=growing(10),
     params:
         elements=section("elements"),
-        student=section("student"),
+        student=student_settings,
         deploy=section("deploy"),
         label=label_settings,
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,

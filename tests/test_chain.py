@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import COMMON, Project
 from polymorphkd.readers import read_frames
@@ -90,3 +91,25 @@ def test_a_changed_student_reruns_the_student_and_what_follows(miniature):
         "all", "train_student", "evaluate_model", "gather_errors", "scan_volumes",
         "check_lammps", "write_card", "make_report",
     }  # fmt: skip
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_a_scan_of_students_compares_error_and_cost_and_touches_no_other_result(miniature):
+    entries = {"smaller": {"deepmd": {"steps": 100, "embedding": [4, 8]}}, "as-set": {}}
+    miniature.write(COMMON, {**MINIATURE, "student": {**MINIATURE["student"], "scan": entries}})
+    try:
+        assert not miniature.planned()
+        miniature.run("student_scan")
+    finally:
+        miniature.write(COMMON, MINIATURE)
+    rows = pd.read_csv(miniature.results / "student/scan.tsv", sep="\t")
+    assert set(rows["student"]) == {"smaller", "as-set"}
+    assert rows["us_per_atom_step"].is_monotonic_increasing
+    numbers = rows.set_index("student")
+    assert numbers.loc["smaller", "embedding"] == "[4, 8]"
+    # The same network, data and seed as dnn-kd: the same model and so the same errors.
+    errors = json.loads((miniature.results / "summary.json").read_text())["rmse"]["dnn-kd"]
+    for key, value in errors.items():
+        assert numbers.loc["as-set", key] == pytest.approx(value, rel=0.02), key
+    assert (miniature.results / "student/scan.png").stat().st_size > 10_000
