@@ -18,12 +18,13 @@ Every training is kept below --work and made once: a run that was stopped goes o
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from polymorphkd.frames import Frames
 from polymorphkd.provenance import rng, version_of, write_json
 from polymorphkd.settings import Settings
 
+RESULTS = Path(__file__).resolve().parent / "results/learning_Al.json"
 COUNTS = (20, 40, 80, 160, 320)
 EQUAL = 80
 """Frames where sets of equal size are compared."""
@@ -180,12 +182,12 @@ STUDIES: dict[str, Callable[[Study], Runs]] = {
 
 def table(runs: dict[str, dict[str, Any]]) -> str:
     """Mean and spread over the seeds of every model's force errors, meV/Å, as Markdown."""
-    tests = list(next(iter(next(iter(runs.values())).values())))
+    tests = list(next(iter(next(iter(runs.values())).values()))["errors"])
     lines = [f"| trained on | seeds | {' | '.join(tests)} |", "|---|---|" + "---|" * len(tests)]
     for name, seeds in runs.items():
         cells = []
         for test in tests:
-            values = [one[test]["force"] for one in seeds.values()]
+            values = [one["errors"][test]["force"] for one in seeds.values()]
             spread = f" ± {statistics.stdev(values):.0f}" if len(values) > 1 else ""
             cells.append(f"{statistics.fmean(values):.0f}{spread}")
         lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
     parser.add_argument("--work", type=Path, default=Path("results/learning"), help="folder")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
@@ -212,18 +215,38 @@ def main() -> None:
     settings = recipe("Al", ["Al"], arguments.quick, {})
     seeds = 1 if arguments.quick else arguments.seeds
     study = Study(data, settings, arguments.work, seeds, arguments.quick)
+    if arguments.estimate:
+        print(estimate(study, arguments.studies))
+        return
     found: dict[str, dict[str, Any]] = {}
     for name in arguments.studies:
         runs = found.setdefault(name, {})
         for case, seed, training, tests in STUDIES[name](study):
             scores = training.scored(tests)
             runs.setdefault(case, {})[str(seed)] = scores
-            forces = ", ".join(f"{test} {one['force']:.0f}" for test, one in scores.items())
+            errors = scores["errors"].items()
+            forces = ", ".join(f"{test} {one['force']:.0f}" for test, one in errors)
             print(f"{name}, {case}, seed {seed}: {forces} meV/Å", flush=True)
             if arguments.json:
                 write_json(arguments.json, report(study, found))
     for name, runs in found.items():
         print(f"\n{name}, force RMSE in meV/Å\n\n{table(runs)}")
+
+
+def estimate(study: Study, names: Sequence[str]) -> str:
+    """What the studies will take, from the CPU seconds of earlier trainings, in one sentence."""
+    trainings = [t for name in names for _, _, t, _ in STUDIES[name](study)]
+    left = {t.folder: t.model for t in trainings if not t.done}
+    known: dict[str, list[float]] = {}
+    if RESULTS.is_file():
+        for runs in json.loads(RESULTS.read_text())["studies"].values():
+            for case, seeds in runs.items():
+                costs = [one["cpu_seconds"] for one in seeds.values()]
+                known.setdefault("mace" if case == "mace" else "dnn", []).extend(costs)
+    hours = sum(statistics.fmean(known[m]) for m in left.values() if m in known) / 3600
+    unknown = sorted(set(left.values()) - set(known))
+    text = f"studies of Al: {len(left)} trainings, {hours:.1f} core hours"
+    return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
 
 
 def report(study: Study, found: dict[str, dict[str, Any]]) -> dict[str, Any]:

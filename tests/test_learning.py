@@ -62,11 +62,15 @@ def test_a_study_trains_scores_and_goes_on(results, tmp_path):
     found = json.loads(output.read_text())["studies"]["generation"]
     assert set(found) == {"generated 12", "md 12", "both 12"}
     for seeds in found.values():
-        assert set(seeds["1"]) == {"generated", "md", "compressed"}
-        assert all(0 < part["force"] < 10_000 for part in seeds["1"].values())
+        errors = seeds["1"]["errors"]
+        assert set(errors) == {"generated", "md", "compressed"}
+        assert all(0 < part["force"] < 10_000 for part in errors.values())
+        assert seeds["1"]["cpu_seconds"] > 1
     assert "| md 12 | 1 |" in first.stdout
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "results/learning").rglob("model.pb")}
     assert len(stamps) == 3
+    ahead = run(tmp_path, "--studies", "generation", "scaling", "--estimate")
+    assert "studies of Al: 2 trainings" in ahead.stdout, ahead.stderr
     second = run(tmp_path, *options)
     assert second.returncode == 0, second.stderr
     assert json.loads(output.read_text())["studies"]["generation"] == found

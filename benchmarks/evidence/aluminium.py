@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 
-from .stages import errors
+from .stages import cpu_seconds, errors
 
 PARTS = {"generated": "Al_landscape", "md": "Al_md"}
 """Materials whose labels the set is made of, by how their frames were made."""
@@ -31,6 +30,7 @@ COMMAND = "snakemake --until gather_labels --config 'materials=[Al_landscape, Al
 TEST_SHARE = 0.2
 CHECK_SHARE = 0.1
 CUTOFF = 3.4  # Å, as in the materials' files
+COST = "cpu_seconds.json"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class Training:
         """Named by the frames, the settings and the seed: trainings are made once."""
         settings = self.settings.model_dump(mode="json")
         own = settings["student" if self.model == "dnn" else "teacher"]
-        content = json.dumps([sorted(self.frames.frame_ids()), self.model, self.seed, own])
+        energies = np.asarray(self.frames.energy).round(6).tolist()
+        labels = sorted(zip(self.frames.frame_ids(), energies, strict=True))
+        content = json.dumps([labels, self.model, self.seed, own])
         return self.work / hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def run(self) -> Predictor:
@@ -102,7 +104,16 @@ class Training:
         check, fit = folder / "check.extxyz", folder / "fit.extxyz"
         write_frames(check, self.frames.take(np.sort(order[:count])))
         write_frames(fit, self.frames.take(np.sort(order[count:])))
-        return (self._student if self.model == "dnn" else self._teacher)(fit, check)
+        started = cpu_seconds()
+        made = (self._student if self.model == "dnn" else self._teacher)(fit, check)
+        if not (folder / COST).is_file():
+            write_json(folder / COST, cpu_seconds() - started)
+        return made
+
+    @property
+    def done(self) -> bool:
+        """Whether the model was trained before."""
+        return (self.folder / COST).is_file()
 
     def _student(self, fit: Path, check: Path) -> Predictor:
         if not (self.folder / "metrics.json").is_file():
@@ -126,15 +137,16 @@ class Training:
         return load_teacher(self.settings.teacher, [model], self.settings.elements)
 
     def scored(self, tests: dict[str, Frames]) -> dict[str, Any]:
-        """Errors on each of some test sets; computed once, kept as JSON."""
+        """Errors on each of some test sets, and the CPU seconds of the training (of all its
+        pieces but those that were killed); computed once, kept as JSON.
+        """
         made: dict[str, Any] = {}
-        model: Callable[[], Predictor] = self.run
         loaded: Predictor | None = None
         for name, frames in tests.items():
             key = hashlib.blake2b("".join(frames.frame_ids()).encode(), digest_size=6).hexdigest()
             path = self.folder / f"errors-{key}.json"
             if not path.is_file():
-                loaded = loaded or model()
+                loaded = loaded or self.run()
                 write_json(path, errors(loaded, frames))
             made[name] = json.loads(path.read_text())
-        return made
+        return {"errors": made, "cpu_seconds": json.loads((self.folder / COST).read_text())}

@@ -132,18 +132,18 @@ def scored(case: Case, name: str, make: Callable[[], Predictor]) -> dict[str, An
     """Errors of a model on the test set and beyond the budget; made once, kept as JSON."""
     path = case.folder / f"errors-{name}.json"
     if not path.is_file():
-        started = _cpu_seconds()
+        started = cpu_seconds()
         model = make()
         found = {
             key: errors(model, case.frames(key))
             for key in ("test", "rest")
             if case.path(key).is_file()
         }
-        write_json(path, {**found, "cpu_seconds": _cpu_seconds() - started})
+        write_json(path, {**found, "cpu_seconds": cpu_seconds() - started})
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """CPU time of this process and of the trainings that it started and saw end, s."""
     return sum(os.times()[:4])
