@@ -7,6 +7,7 @@ half the cost of the PyTorch backend on a CPU.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -143,7 +144,8 @@ def train(settings: Student, job: TrainingJob) -> None:
         errors = {
             name: rmse(part, model.predict(part)) for name, part in sets.items() if len(part)
         }
-        logger.info("validation RMSE %s", {k: round(v, 2) for k, v in errors["valid"].items()})
+        shown = {name: value and round(value, 2) for name, value in errors["valid"].items()}
+        logger.info("validation RMSE %s", shown)
         metrics = {
             "variant": VARIANTS[job.relabelled is not None],
             "seed": job.seed,
@@ -156,7 +158,11 @@ def train(settings: Student, job: TrainingJob) -> None:
             "seen": _seen(seen, shortest),
             "rmse": errors,
             "compression": compression,
-            "learning_curve": student_curve(work),
+            # NaN where a batch had no virial, which JSON does not know.
+            "learning_curve": {
+                name: [value if math.isfinite(value) else None for value in values]
+                for name, values in student_curve(work).items()
+            },
             "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
         }
         for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):

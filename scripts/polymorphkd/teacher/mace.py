@@ -8,7 +8,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from ..errors import StageError
-from ..frames import Frames
+from ..frames import Frames, write_frames
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
@@ -37,6 +37,8 @@ def train(settings: Mace, job: TrainingJob) -> None:
         logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
     device = resolve_device(settings.device)
     with claimed(job.work, _identity(settings, job)):
+        for name, frames in sets.items():  # what was checked is what MACE reads
+            write_frames(job.work / f"{name}.extxyz", frames)
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
         with naming_suspects(sets["train"]):
             resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
@@ -88,8 +90,8 @@ def _arguments(
         "name": _NAME,
         "seed": job.seed,
         "work_dir": job.work.resolve(),
-        "train_file": job.train.resolve(),
-        "valid_file": job.valid.resolve(),
+        "train_file": (job.work / "train.extxyz").resolve(),
+        "valid_file": (job.work / "valid.extxyz").resolve(),
         "E0s": {atomic_numbers[symbol]: energy for symbol, energy in references.items()},
         "device": device,
         "default_dtype": settings.dtype,
@@ -141,10 +143,11 @@ def _metrics(
 def _report(metrics: dict[str, Any]) -> None:
     for name in ("train", "valid"):
         errors = metrics[name]
+        stress = errors["stress_GPa"]
         logger.info(
-            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, stress %.2f GPa",
+            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, %s",
             name,
             errors["energy_meV_per_atom"],
             errors["force_meV_per_A"],
-            errors["stress_GPa"],
+            "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
         )
