@@ -24,7 +24,7 @@ from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
-from ..teacher.training import labels_of, naming_suspects, rmse
+from ..teacher.training import labels_of, naming_suspects, rmse, warn_if_useless
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
 from .data import (
@@ -146,6 +146,7 @@ def train(settings: Student, job: TrainingJob) -> None:
         }
         shown = {name: value and round(value, 2) for name, value in errors["valid"].items()}
         logger.info("validation RMSE %s", shown)
+        warn_if_useless(errors["valid"], sets["valid"], seen)
         metrics = {
             "variant": VARIANTS[job.relabelled is not None],
             "seed": job.seed,

@@ -17,7 +17,7 @@ from . import mace_process
 from .curve import learning_curve
 from .mace_model import MaceModel, load, resolve_device
 from .reference import reference_energies
-from .training import TrainingJob, naming_suspects, read_labelled, rmse
+from .training import TrainingJob, naming_suspects, read_labelled, rmse, warn_if_useless
 
 __all__ = ["load", "train"]
 
@@ -52,6 +52,7 @@ def train(settings: Mace, job: TrainingJob) -> None:
             "reference_energies_eV": references,
         }
         _report(metrics)
+        warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
         write_json(job.metrics, metrics)
         with atomic_path(job.model) as temporary:
             shutil.copyfile(source, temporary)

@@ -93,8 +93,20 @@ def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
             without,
             len(frames),
         )
+    assert frames.forces is not None
+    if np.abs(frames.forces).max() > LARGE_FORCE:
+        # Optimisers clip such gradients: the training goes on, and the model is spoilt.
+        logger.warning(
+            "WARNING: %s: forces beyond %g eV/Å. %s", path.name, LARGE_FORCE, _suspects(frames)
+        )
     return frames
 
+
+LARGE_FORCE = 100.0
+"""Force (eV/Å) beyond which a label is reported: atoms that all but touch, or a mistake."""
+
+SMALL_FORCE = 10.0
+"""Force RMSE (meV/Å) that is no failure, however symmetric the validation frames are."""
 
 N_SUSPECTS = 3
 """Frames of each kind that the message of a diverged training names."""
@@ -128,6 +140,31 @@ def _suspects(frames: Frames) -> str:
         f"Look first at the frames of the largest forces: {worst(largest, 'eV/Å')}; and of the "
         f"largest stresses: {worst(pressure, 'GPa')}"
     )
+
+
+def warn_if_useless(errors: dict[str, float | None], valid: Frames, train: Frames) -> None:
+    """Say so where a model predicts forces no better than one that predicts none.
+
+    A learning rate that is far too large need not end in NaN.
+
+    Parameters
+    ----------
+    errors : dict
+        See :func:`rmse`, on `valid`.
+    valid, train : Frames
+        The latter's most extreme frames are named.
+    """
+    found = errors["force_meV_per_A"]
+    trivial = 1e3 * float(np.sqrt(np.mean(np.square(labels_of(valid)[1]))))
+    if found is not None and found > max(trivial, SMALL_FORCE):
+        logger.warning(
+            "WARNING: the force RMSE on the validation set, %.0f meV/Å, is worse than that of no "
+            "forces at all, %.0f meV/Å: the training failed; lower the learning rate, train "
+            "longer, or check the labels. %s",
+            found,
+            trivial,
+            _suspects(train),
+        )
 
 
 def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
