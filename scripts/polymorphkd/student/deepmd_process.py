@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
+from ..label.machine import ending
 from ..processes import die_with_parent, program, thread_environment
 from ..progress import Counter, logger
 from .checkpoints import last_checkpoint, usable_checkpoint
 from .curve import forget_after, learning_curve
+
+TAIL = 10_000
+"""Characters at the end of ``dp.log`` that may tell why a program failed."""
 
 _POLL_SECONDS = 1.0
 _NAN = re.compile(r"NaN detected at batch\s+(?P<step>\d+)")
@@ -33,8 +37,12 @@ def _start(
         )
 
 
+def _output(work: Path) -> str:
+    return (work / "dp.log").read_text(errors="replace")
+
+
 def _last_line(work: Path) -> str:
-    lines = (work / "dp.log").read_text(errors="replace").splitlines()
+    lines = _output(work).splitlines()
     telling = [line.strip() for line in lines if line.strip() and "libcudart" not in line]
     return telling[-1] if telling else "no output"
 
@@ -42,7 +50,7 @@ def _last_line(work: Path) -> str:
 def _finish(child: subprocess.Popen[bytes], what: str, work: Path) -> None:
     code = child.wait()
     if code:
-        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        why = ending(code, _output(work)[-TAIL:], work)
         raise StageError(
             f"student: {what} failed ({why}): {_last_line(work)} (all of it in {work / 'dp.log'})"
         )

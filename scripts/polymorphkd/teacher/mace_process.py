@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
+from ..label.machine import ending
 from ..processes import die_with_parent, thread_environment
 from ..progress import Counter, logger
 from .curve import learning_curve
@@ -118,7 +119,7 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
         child.kill()
         code = child.wait()
     if code:
-        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        why = ending(code, last, work)
         raise StageError(f"teacher: mace_run_train failed ({why}): {last}")
     return start
 
