@@ -12,7 +12,7 @@ from polymorphkd.frames import write_frames
 from polymorphkd.progress import logger
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Teacher
-from polymorphkd.student import deepmd_process, train_student
+from polymorphkd.student import deepmd, deepmd_process, train_student
 from polymorphkd.student.checkpoints import usable_checkpoint
 from polymorphkd.student.curve import forget_after, learning_curve
 from polymorphkd.teacher import mace_process, train_teacher
@@ -60,6 +60,14 @@ def test_a_model_that_is_worse_than_none_is_reported(heard):
     warn_if_useless(rmse(frames, bad), frames, frames)
     assert "worse than that of no forces at all" in heard.text
     assert "largest forces" in heard.text
+
+
+def test_an_element_that_no_frame_holds_is_reported(heard):
+    frames = distorted(4, 2, ("Al", "Cu"))
+    deepmd._warn_of_absent(frames, ["Al", "Cu"])
+    assert not heard.records
+    deepmd._warn_of_absent(frames, ["Al", "Ni", "Cu"])
+    assert "no training frame holds Ni" in heard.text
 
 
 def test_perfect_crystals_as_validation_set_raise_no_alarm(heard):

@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def train(settings: Student, job: TrainingJob) -> None:
         settings.deepmd.rcut,
         sel,
     )
+    _warn_of_absent(seen, job.elements)
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
@@ -170,6 +172,17 @@ def train(settings: Student, job: TrainingJob) -> None:
             with atomic_path(job.folder / name) as path:
                 shutil.copyfile(source, path)
         write_json(job.folder / "metrics.json", metrics)
+
+
+def _warn_of_absent(frames: Frames, elements: Sequence[str]) -> None:
+    """Say which elements no frame holds: the model takes them and knows nothing of them."""
+    held = {chemical_symbols[number] for number in np.unique(frames.numbers)}
+    absent = [symbol for symbol in elements if symbol not in held]
+    if absent:
+        logger.warning(
+            "WARNING: no training frame holds %s; the student gives it forces that mean nothing",
+            ", ".join(absent),
+        )
 
 
 def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames]) -> str:
