@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from polymorphkd import provenance
 from polymorphkd.errors import StageError
 from polymorphkd.frames import concatenate, write_frames
+from polymorphkd.label.machine import ending
 from polymorphkd.student import train_student
 from polymorphkd.teacher import train_teacher
 from test_student import SETTINGS as STUDENT
@@ -78,12 +80,31 @@ def test_a_file_that_may_not_grow_is_the_same(tmp_path):
     assert not names(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("code", "output", "expected"),
+    [
+        (1, "IndexError: 3", "exit status 1"),
+        (-9, "", "killed by signal 9"),
+        (1, "OSError: [Errno 28] No space left on device", "exit status 1, disk full"),
+        (1, "RuntimeError: Cannot allocate memory", "exit status 1, out of memory"),
+    ],
+)
+def test_how_a_program_ended_tells_what_the_machine_did(
+    tmp_path, monkeypatch, code, output, expected
+):
+    monkeypatch.setattr(provenance, "ROOM", 0)  # whatever is left here
+    assert ending(code, output, tmp_path) == expected
+    monkeypatch.setattr(provenance, "ROOM", 1 << 62)
+    unexplained = expected == "exit status 1"  # a kill comes from elsewhere
+    assert ending(code, output, tmp_path) == expected + ", disk full" * unexplained
+
+
 _JOB = """
 import sys
 from pathlib import Path
 import numpy as np
 from polymorphkd.progress import job
-from polymorphkd.provenance import write_json
+from polymorphkd.label.machine import ending
 folder = Path(sys.argv[1])
 with job(folder / "job.log", "test"):
     if sys.argv[2] == "whole":

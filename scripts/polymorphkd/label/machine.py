@@ -55,7 +55,7 @@ def ending(code: int, output: str, folder: Path) -> str:
     """
     text = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
     faults = machine_messages(output)
-    if not faults and disk_full(folder):
+    if code > 0 and not faults and disk_full(folder):
         faults = ["disk_full"]
     return ", ".join([text, *(name.replace("_", " ") for name in faults)])
 

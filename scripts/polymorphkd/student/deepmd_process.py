@@ -16,6 +16,8 @@ from ..progress import Counter, logger
 from .checkpoints import last_checkpoint, usable_checkpoint
 from .curve import forget_after, learning_curve
 
+_MARK = "----- dp "
+
 TAIL = 10_000
 """Characters at the end of ``dp.log`` that may tell why a program failed."""
 
@@ -27,6 +29,8 @@ def _start(
     arguments: list[str], work: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     with (work / "dp.log").open("ab") as log:
+        log.write(f"{_MARK}{' '.join(arguments)}\n".encode())
+        log.flush()
         return subprocess.Popen(
             [program("dp"), "--tf", *arguments],
             cwd=work,
@@ -38,7 +42,9 @@ def _start(
 
 
 def _output(work: Path) -> str:
-    return (work / "dp.log").read_text(errors="replace")
+    """What the last program printed; the log keeps all that ran in this folder."""
+    text = (work / "dp.log").read_text(errors="replace")
+    return text.rpartition(_MARK)[2].partition("\n")[2]
 
 
 def _last_line(work: Path) -> str:
