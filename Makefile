@@ -39,10 +39,13 @@ test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as 
 	@bash tests/slurm/install.sh
 	SLURM_REQUIRED=1 $(BIN)/python -m pytest tests/slurm -m slurm
 
-evidence: $(STAMP) ## benchmarks of the distillation; says first how long (DATA=folder of labelled sets)
+evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=folder of labelled sets)
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate; done
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
+	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
+	$(BIN)/python benchmarks/learning.py --estimate
+	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json
 
 lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

@@ -162,7 +162,9 @@ def report(case: Case, runs: Mapping[str, Mapping[str, Any]], quick: bool) -> di
         "quick": quick,
         "runs": runs,
         "kd_against_dnn": gains(runs),
-        "settings": {key: settings[key] for key in ("teacher", "generate", "select", "student")},
+        "settings": {
+            key: settings[key] for key in ("teacher", "generate", "select", "relabel", "student")
+        },
         "machine": f"{cpu()}, Python {platform.python_version()}",
         "versions": {
             name: version_of(name)

@@ -48,6 +48,7 @@ wildcard_constraints:
     k=r"\d+",
     variant="|".join(STUDENTS),
     model="|".join(MODELS),
+    entry=r"[\w.-]+",
     frameset="seeds|library|standard|supplementary|labelled",
 
 
@@ -172,7 +173,14 @@ def model_files(wildcards):
 
 def model_settings(wildcards):
     """Settings of the model that a wildcard names."""
-    return section("teacher" if wildcards.model == "teacher" else "student")(wildcards)
+    if wildcards.model == "teacher":
+        return section("teacher")(wildcards)
+    return student_settings(wildcards)
+
+
+def student_settings(wildcards):
+    """Settings of the students without those of their scan, which change none of them."""
+    return {k: v for k, v in section("student")(wildcards).items() if k != "scan"}
 
 
 def generate_settings(wildcards):

@@ -23,7 +23,7 @@ rule check_lammps:
         runtime=growing(60),
     params:
         settings=section("deploy"),
-        student=section("student"),
+        student=student_settings,
         elements=section("elements"),
         volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,
         seed=section("seed"),
@@ -56,7 +56,7 @@ rule write_card:
         runtime=growing(10),
     params:
         elements=section("elements"),
-        student=section("student"),
+        student=student_settings,
         deploy=section("deploy"),
         label=label_settings,
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,

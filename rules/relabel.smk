@@ -7,6 +7,7 @@ rule relabel_frames:
         models=teacher_models,
     output:
         frames="results/{material}/relabel/shards/{shard}.parquet",
+        dropped="results/{material}/relabel/shards/{shard}_dropped.parquet",
         records="results/{material}/relabel/shards/{shard}_records.parquet",
     log:
         "results/{material}/logs/relabel_frames/{shard}.log",
@@ -22,6 +23,7 @@ rule relabel_frames:
         settings=section("relabel"),
         teacher=section("teacher"),
         elements=section("elements"),
+        seed=section("seed"),
         algorithm=algorithm("teacher"),
     message:
         "{wildcards.material}: labelling supplementary shard {wildcards.shard} by the teacher"
@@ -61,7 +63,7 @@ rule gather_relabelled:
 
 rule propose_frames:
     input:
-        frames=source("supplementary"),
+        frames=shards("results/{material}/relabel/shards/{shard}_dropped.parquet", "relabel"),
         records="results/{material}/relabel/records.parquet",
         landscape="results/{material}/landscape/settings.json",
     output:

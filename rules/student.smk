@@ -21,7 +21,7 @@ rule train_student:
         mem_mb=growing(3000),
         runtime=growing(240),
     params:
-        settings=section("student"),
+        settings=student_settings,
         elements=section("elements"),
         seed=section("seed"),
         algorithm=algorithm("student"),

@@ -1,4 +1,4 @@
-"""Rule train_student: train, freeze and compress one student."""
+"""Rules train_student and train_scanned: train, freeze and compress one student."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from polymorphkd.settings import Student
 from polymorphkd.student import TrainingJob, train_student
 
 files, params = snakemake.input, snakemake.params
-with job(snakemake.log[0], snakemake.wildcards.variant):
+folder = Path(snakemake.output.model).parent
+with job(snakemake.log[0], folder.name):
     # One stream for all variants: they start from the same weights.
     random = rng(params.seed, snakemake.wildcards.material, "student", 0)
     train_student(
@@ -17,7 +18,7 @@ with job(snakemake.log[0], snakemake.wildcards.variant):
             train=Path(files.train),
             valid=Path(files.valid),
             relabelled=Path(files.relabelled) if files.get("relabelled") else None,
-            folder=Path(snakemake.output.model).parent,
+            folder=folder,
             elements=params.elements,
             seed=int(random.integers(2**31)),
             threads=snakemake.threads,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import COMMON, Project
 from polymorphkd.readers import read_frames
@@ -23,6 +24,7 @@ MINIATURE = {
               "gates": {"max_entropy": None}, "n_shards": 2},
     "split": {"test_fraction": 0.2, "valid_fraction": 0.15},
     "teacher": {"mace": {"channels": 4, "max_L": 0, "correlation": 2, "epochs": 6}},
+    "relabel": {"walk": {"steps": 4, "every": 2, "temperatures": [300, 1500]}},
     "student": {"deepmd": {"steps": 400, "embedding": [8, 16], "fitting": [16, 16]}},
     "properties": {"volume_range": 0.1},
     "deploy": {"repeat": 3, "steps": 200},
@@ -56,6 +58,9 @@ def test_miniature_chain_delivers(miniature):
     assert counts["library"] > 200
     assert counts["test"] == len(read_frames(miniature.results / "split/test.extxyz"))
     assert summary["seconds"]["label"] > 0
+    walked = read_frames(miniature.results / "relabel/labelled.extxyz")
+    assert set(walked.meta["walk_step"]) == {0, 2, 4}
+    assert len(walked) > counts["supplementary"]
     student = miniature.results / "student/dnn-kd"
     for name in ("model.pb", "in.lammps", "MODEL_CARD.md"):
         assert (student / name).stat().st_size > 0
@@ -86,3 +91,25 @@ def test_a_changed_student_reruns_the_student_and_what_follows(miniature):
         "all", "train_student", "evaluate_model", "gather_errors", "scan_volumes",
         "check_lammps", "write_card", "make_report",
     }  # fmt: skip
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_a_scan_of_students_compares_error_and_cost_and_touches_no_other_model(miniature):
+    entries = {"smaller": {"deepmd": {"steps": 100, "embedding": [4, 8]}}, "as-set": {}}
+    miniature.write(COMMON, {**MINIATURE, "student": {**MINIATURE["student"], "scan": entries}})
+    try:
+        assert miniature.planned() == {"all", "make_report"}  # which lists all settings
+        miniature.run("student_scan")
+    finally:
+        miniature.write(COMMON, MINIATURE)
+    rows = pd.read_csv(miniature.results / "student/scan.tsv", sep="\t")
+    assert set(rows["student"]) == {"smaller", "as-set"}
+    assert rows["us_per_atom_step"].is_monotonic_increasing
+    numbers = rows.set_index("student")
+    assert numbers.loc["smaller", "embedding"] == "[4, 8]"
+    # The same network, data and seed as dnn-kd: the same model and so the same errors.
+    errors = json.loads((miniature.results / "summary.json").read_text())["rmse"]["dnn-kd"]
+    for key, value in errors.items():
+        assert numbers.loc["as-set", key] == pytest.approx(value, rel=0.02), key
+    assert (miniature.results / "student/scan.png").stat().st_size > 10_000

@@ -23,6 +23,7 @@ from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 from polymorphkd.teacher.relabel import gather, relabel
+from polymorphkd.teacher.walk import walk
 
 from .case import Case
 
@@ -69,7 +70,10 @@ def supplementary(case: Case, name: str = "supplementary") -> Path:
     rounds = [("supplementary", one) for one in settings.select.supplementary]
     rows = run_rounds(points(frames, landscape), rounds, settings.select, case.seed).rows
     chosen = replace(frames.take(rows), meta=pd.DataFrame())
-    labelled, records = relabel(chosen, teacher(case), settings.relabel)
+    model = teacher(case)
+    if settings.relabel.walk.steps:
+        chosen = walk(chosen, model, settings.relabel, case.seed, case.name)
+    labelled, records = relabel(chosen, model, settings.relabel)
     labelled, records = gather(
         [labelled], [records], case.frames("test").without_labels(), landscape,
         settings.split.duplicate_distance, made.cutoff,
@@ -128,18 +132,18 @@ def scored(case: Case, name: str, make: Callable[[], Predictor]) -> dict[str, An
     """Errors of a model on the test set and beyond the budget; made once, kept as JSON."""
     path = case.folder / f"errors-{name}.json"
     if not path.is_file():
-        started = _cpu_seconds()
+        started = cpu_seconds()
         model = make()
         found = {
             key: errors(model, case.frames(key))
             for key in ("test", "rest")
             if case.path(key).is_file()
         }
-        write_json(path, {**found, "cpu_seconds": _cpu_seconds() - started})
+        write_json(path, {**found, "cpu_seconds": cpu_seconds() - started})
     result: dict[str, Any] = json.loads(path.read_text())
     return result
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """CPU time of this process and of the trainings that it started and saw end, s."""
     return sum(os.times()[:4])

@@ -21,7 +21,7 @@ from .programs import Abinit, Cp2k, Cp2kKind, Espresso, Program
 from .seeds import Inputs, MDStage, MeltQuench, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
-from .teacher import Mace, Relabel, Teacher
+from .teacher import Mace, Relabel, Teacher, Walk
 from .use import Deploy, Properties
 from .vasp_sets import with_set_potentials
 
@@ -62,6 +62,7 @@ __all__ = [
     "Student",
     "Teacher",
     "Vasp",
+    "Walk",
     "check_coarse_to_fine",
     "deal_pools",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .base import Count, Section
 
@@ -61,6 +62,10 @@ class Deepmd(Section):
         return self
 
 
+NETWORK = tuple(SIZES["small"])
+"""Keys of :class:`Deepmd` that a size decides."""
+
+
 class Student(Section):
     """Distilled students; dnn and dnn-kd share every setting here but the data."""
 
@@ -79,6 +84,12 @@ class Student(Section):
         description="Share of the training steps of dnn-kd that see DFT frames",
     )
 
+    scan: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Students that `snakemake student_scan` trains and compares, by name: the "
+        "keys of this section that differ, such as {size: small} or {deepmd: {rcut: 5.5}}",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _network_of_size(cls, values: Any) -> Any:
@@ -86,3 +97,27 @@ class Student(Section):
             return values
         preset = SIZES.get(str(values.get("size")), {})
         return {**values, "deepmd": {**preset, **values.get("deepmd", {})}}
+
+    @model_validator(mode="after")
+    def _scan_is_possible(self) -> Student:
+        for name in self.scan:
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise ValueError(f"scan: {name!r}: a name is letters, digits, '.', '_' and '-'")
+            try:
+                self.scanned(name)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"])
+                raise ValueError(f"scan.{name}: {where}: {first['msg']}") from error
+        return self
+
+    def scanned(self, name: str) -> Student:
+        """This section with the keys of one student of the scan."""
+        changes = self.scan[name]
+        values = self.model_dump(exclude={"scan"})
+        if "size" in changes:  # the network of the size replaces the one that is set
+            values["deepmd"] = {k: v for k, v in values["deepmd"].items() if k not in NETWORK}
+        own = changes.get("deepmd", {})
+        if isinstance(own, dict):
+            own = {**values["deepmd"], **own}
+        return Student.model_validate({**values, **changes, "deepmd": own})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .base import Count, Fraction, Positive, Section
 
@@ -59,6 +59,26 @@ class Teacher(Section):
     mace: Mace = Field(Mace(), description="Settings of the teacher mace")
 
 
+class Walk(Section):
+    """Short molecular dynamics under the teacher, from each supplementary frame."""
+
+    steps: int = Field(0, ge=0, description="Steps of each walk; 0 for none")
+    every: Count = Field(5, description="Steps between two frames that are kept")
+    timestep: float = Field(2.0, gt=0, le=10, description="Time step, fs")
+    temperatures: tuple[Positive, Positive] = Field(
+        (300, 1500),
+        description="Each walk has a temperature between these, K; the highest should be the "
+        "highest that the potential is for",
+    )
+    friction: float = Field(20.0, ge=0, description="Friction of the Langevin thermostat, 1/ps")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Walk:
+        if self.temperatures[0] > self.temperatures[1]:
+            raise ValueError("temperatures: the lower one comes first")
+        return self
+
+
 class Relabel(Section):
     """Teacher labels of the supplementary set."""
 
@@ -78,3 +98,4 @@ class Relabel(Section):
         description="Most frames beyond max_spread that are written to relabel/proposals.extxyz, "
         "spread over the landscape, for the next round of DFT labels; 0 for none",
     )
+    walk: Walk = Field(Walk(), description="Molecular dynamics before the labels")

@@ -31,7 +31,7 @@ def propose(
     Parameters
     ----------
     frames : Frames
-        The supplementary frames, labelled or not.
+        The frames that were dropped, perhaps with others; labelled or not.
     records : DataFrame
         See :func:`.relabel.gather`; frame_id, status and spread are used.
     count : int

@@ -50,7 +50,13 @@ def relabel(frames: Frames, teacher: Predictor, settings: Relabel) -> tuple[Fram
         parts.append(teacher.predict(chunk))
         counter.step(len(chunk))
     labelled = concatenate(parts)
-    names = labelled.frame_ids()
+    records = gates(labelled, settings)
+    labelled = labelled.with_meta(fidelity=FIDELITY, config_id=records["frame_id"].to_numpy())
+    return labelled.take(np.flatnonzero(records["status"] == "ok")), records
+
+
+def gates(labelled: Frames, settings: Relabel) -> pd.DataFrame:
+    """Which labels of a teacher are to be trusted; see :func:`relabel` for the columns."""
     spread = (
         labelled.meta[SPREAD].to_numpy(dtype=float)
         if SPREAD in labelled.meta
@@ -61,11 +67,14 @@ def relabel(frames: Frames, teacher: Predictor, settings: Relabel) -> tuple[Fram
     status[spread > settings.max_spread] = "dropped:spread"
     status[~(largest <= settings.max_force)] = "dropped:max_force"  # drops NaN as well
     status[~_finite(labelled)] = "dropped:not_finite"
-    records = pd.DataFrame(
-        {"frame_id": names, "status": status, "max_force": largest, "spread": spread}
+    return pd.DataFrame(
+        {
+            "frame_id": labelled.frame_ids(),
+            "status": status,
+            "max_force": largest,
+            "spread": spread,
+        }
     )
-    labelled = labelled.with_meta(fidelity=FIDELITY, config_id=names)
-    return labelled.take(np.flatnonzero(status == "ok")), records
 
 
 def _finite(frames: Frames) -> np.ndarray:

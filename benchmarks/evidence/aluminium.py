@@ -1,0 +1,152 @@
+"""The project's own aluminium set: generated frames and frames of MD, labelled by GPAW."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from polymorphkd.errors import InputError
+from polymorphkd.frames import Frames, concatenate, write_frames
+from polymorphkd.landscape import points
+from polymorphkd.predict import Predictor
+from polymorphkd.provenance import rng, write_json
+from polymorphkd.readers import read_frames
+from polymorphkd.settings import Landscape, Settings
+from polymorphkd.student import TrainingJob as StudentJob
+from polymorphkd.student import load_student, train_student
+from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
+
+from .stages import cpu_seconds, errors
+
+PARTS = {"generated": "Al_landscape", "md": "Al_md"}
+"""Materials whose labels the set is made of, by how their frames were made."""
+
+COMMAND = "snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'"
+
+TEST_SHARE = 0.2
+CHECK_SHARE = 0.1
+CUTOFF = 3.4  # Å, as in the materials' files
+COST = "cpu_seconds.json"
+
+
+@dataclass(frozen=True)
+class AluminiumSet:
+    """Labelled frames; metadata `made` (generated or md), `sS`, `Q6`, and which are the test."""
+
+    frames: Frames
+    is_test: np.ndarray
+
+    def rows(self, test: bool, made: str | None = None) -> np.ndarray:
+        """Rows of test or training frames, of one kind or of both."""
+        chosen = self.is_test == test
+        if made:
+            chosen = chosen & (self.frames.meta["made"] == made).to_numpy()
+        return np.flatnonzero(chosen)
+
+
+def read_set(results: Path) -> AluminiumSet:
+    """The two labelled sets below a results folder, a fifth of each kept for tests.
+
+    Raises
+    ------
+    InputError
+        The labels were not made.
+    """
+    parts = []
+    for made, material in PARTS.items():
+        path = results / material / "label/labelled.extxyz"
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; make it with: {COMMAND}")
+        part = read_frames(path).sorted_by_id()
+        table = points(part, Landscape(cutoff=CUTOFF))
+        parts.append(
+            part.with_meta(made=made, sS=table["sS"].to_numpy(), Q6=table["Q6"].to_numpy())
+        )
+    frames = concatenate(parts)
+    random = rng(1, "Al", "test", 0)
+    is_test = np.zeros(len(frames), dtype=bool)
+    for made in PARTS:
+        rows = np.flatnonzero(frames.meta["made"] == made)
+        is_test[random.permutation(rows)[: round(TEST_SHARE * len(rows))]] = True
+    return AluminiumSet(frames, is_test)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model of a study."""
+
+    frames: Frames
+    settings: Settings
+    seed: int
+    work: Path
+    model: str = "dnn"
+
+    @property
+    def folder(self) -> Path:
+        """Named by the frames, the settings and the seed: trainings are made once."""
+        settings = self.settings.model_dump(mode="json")
+        own = settings["student" if self.model == "dnn" else "teacher"]
+        energies = np.asarray(self.frames.energy).round(6).tolist()
+        labels = sorted(zip(self.frames.frame_ids(), energies, strict=True))
+        content = json.dumps([labels, self.model, self.seed, own])
+        return self.work / hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+    def run(self) -> Predictor:
+        """The trained model; a tenth of the frames only watches."""
+        folder = self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        count = max(2, round(CHECK_SHARE * len(self.frames)))
+        order = rng(self.seed, "Al", "check", len(self.frames)).permutation(len(self.frames))
+        check, fit = folder / "check.extxyz", folder / "fit.extxyz"
+        write_frames(check, self.frames.take(np.sort(order[:count])))
+        write_frames(fit, self.frames.take(np.sort(order[count:])))
+        started = cpu_seconds()
+        made = (self._student if self.model == "dnn" else self._teacher)(fit, check)
+        if not (folder / COST).is_file():
+            write_json(folder / COST, cpu_seconds() - started)
+        return made
+
+    @property
+    def done(self) -> bool:
+        """Whether the model was trained before."""
+        return (self.folder / COST).is_file()
+
+    def _student(self, fit: Path, check: Path) -> Predictor:
+        if not (self.folder / "metrics.json").is_file():
+            job = StudentJob(fit, check, None, self.folder, self.settings.elements, self.seed)
+            train_student(self.settings.student, job)
+        return load_student(self.settings.student.kind, self.folder / "model.pb")
+
+    def _teacher(self, fit: Path, check: Path) -> Predictor:
+        model = self.folder / "teacher.model"
+        if not model.is_file():
+            job = TrainingJob(
+                train=fit,
+                valid=check,
+                model=model,
+                metrics=self.folder / "metrics.json",
+                work=self.folder / "work",
+                elements=self.settings.elements,
+                seed=self.seed,
+            )
+            train_teacher(self.settings.teacher, job)
+        return load_teacher(self.settings.teacher, [model], self.settings.elements)
+
+    def scored(self, tests: dict[str, Frames]) -> dict[str, Any]:
+        """Errors on each of some test sets, and the CPU seconds of the training (of all its
+        pieces but those that were killed); computed once, kept as JSON.
+        """
+        made: dict[str, Any] = {}
+        loaded: Predictor | None = None
+        for name, frames in tests.items():
+            key = hashlib.blake2b("".join(frames.frame_ids()).encode(), digest_size=6).hexdigest()
+            path = self.folder / f"errors-{key}.json"
+            if not path.is_file():
+                loaded = loaded or self.run()
+                write_json(path, errors(loaded, frames))
+            made[name] = json.loads(path.read_text())
+        return {"errors": made, "cpu_seconds": json.loads((self.folder / COST).read_text())}

@@ -1,0 +1,272 @@
+"""What decides the error: how many frames, where they lie, how they are chosen, how made?
+
+On the project's own set of aluminium, labelled by GPAW (about 330 generated frames and 110 of
+MD; a fifth of each is the test), the network of the students is trained on DFT labels alone:
+
+scaling      n frames drawn by the landscape grid, more and more of them
+coverage     equally many frames, over the whole landscape or with a hole in it
+selection    grid, random, farthest point and DIRECT at equal counts, out of both kinds
+generation   equally many generated frames or frames of MD, tested on both and on dense ones
+architectures  the families of models on one split
+
+    snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
+    python benchmarks/learning.py --results results --json OUT [--studies scaling ...] [--quick]
+
+Every training is kept below --work and made once: a run that was stopped goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+from evidence.aluminium import COMMAND, AluminiumSet, Training, read_set
+from evidence.case import draw, recipe
+from landscape import commit, cpu
+from polymorphkd.errors import InputError
+from polymorphkd.frames import Frames
+from polymorphkd.provenance import rng, version_of, write_json
+from polymorphkd.settings import Settings
+
+RESULTS = Path(__file__).resolve().parent / "results/learning_Al.json"
+COUNTS = (20, 40, 80, 160, 320)
+EQUAL = 80
+"""Frames where sets of equal size are compared."""
+
+METHODS = ("grid", "random", "farthest-point", "direct")
+HOLE_SHARE = 0.35
+"""Share of the generated frames that lie in the hole."""
+
+LEFT_IN_HOLE = 0.03
+"""Share of a biased set that still lies in the hole."""
+
+DENSE = 0.88
+"""Frames of less than this part of the median volume per atom count as compressed."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the studies share."""
+
+    data: AluminiumSet
+    settings: Settings
+    work: Path
+    seeds: int
+    quick: bool
+
+    def train(self, rows: np.ndarray, seed: int, model: str = "dnn") -> Training:
+        """A model of some training frames."""
+        return Training(self.data.frames.take(rows), self.settings, seed, self.work, model)
+
+    def pool(self, made: str | None = None) -> tuple[np.ndarray, Frames]:
+        """Training frames of one kind, or of both, and their rows."""
+        rows = self.data.rows(False, made)
+        return rows, self.data.frames.take(rows)
+
+    def tests(self) -> dict[str, Frames]:
+        """Test frames by how they were made."""
+        return {m: self.data.frames.take(self.data.rows(True, m)) for m in ("generated", "md")}
+
+    def drawn(self, count: int, method: str, seed: int, made: str | None = None) -> np.ndarray:
+        """Rows of `count` training frames that a method chooses."""
+        rows, frames = self.pool(made)
+        if count >= len(rows):
+            return rows
+        return rows[draw(frames, count, method, rng(seed, "Al", method, count))]
+
+
+Runs = Iterator[tuple[str, int, Training, dict[str, Frames]]]
+
+
+def scaling(study: Study) -> Runs:
+    """More and more frames, spread over the landscape."""
+    most = len(study.pool("generated")[0])
+    for seed in range(1, study.seeds + 1):
+        for count in (10, 20) if study.quick else [*(n for n in COUNTS if n < most), most]:
+            rows = study.drawn(count, "grid", seed, "generated")
+            yield f"{count}", seed, study.train(rows, seed), study.tests()
+
+
+def in_hole(frames: Frames, reference: Frames) -> np.ndarray:
+    """Frames in the disordered corner of the landscape: high sS and low Q6 together."""
+
+    def corner(of: Frames) -> np.ndarray:
+        ranks = [
+            np.searchsorted(np.sort(sign * reference.meta[axis]), sign * of.meta[axis])
+            for axis, sign in (("sS", 1), ("Q6", -1))
+        ]
+        return np.minimum(*ranks)
+
+    return np.asarray(corner(frames) > np.quantile(corner(reference), 1 - HOLE_SHARE))
+
+
+def coverage(study: Study) -> Runs:
+    """A set over the whole landscape, and one as large with a hole in the disordered corner."""
+    rows, frames = study.pool("generated")
+    tests = study.tests()["generated"]
+    hole, test_hole = in_hole(frames, frames), in_hole(tests, frames)
+    parts = {
+        "inside": tests.take(np.flatnonzero(test_hole)),
+        "outside": tests.take(np.flatnonzero(~test_hole)),
+    }
+    for seed in range(1, study.seeds + 1):
+        for count in (12,) if study.quick else (EQUAL, 2 * EQUAL):
+            random = rng(seed, "Al", "coverage", count)
+            few = round(LEFT_IN_HOLE * count)
+            uniform = random.permutation(rows)[:count]
+            biased = np.concatenate(
+                [
+                    random.permutation(rows[hole])[:few],
+                    random.permutation(rows[~hole])[: count - few],
+                ]
+            )
+            for name, chosen in (("uniform", uniform), ("biased", biased)):
+                yield f"{name} {len(chosen)}", seed, study.train(np.sort(chosen), seed), parts
+
+
+def selection(study: Study) -> Runs:
+    """Four ways to choose equally many of the generated frames and those of MD."""
+    for seed in range(1, study.seeds + 1):
+        for count in (12,) if study.quick else (EQUAL // 2, EQUAL):
+            for method in METHODS:
+                rows = study.drawn(count, method, seed)
+                yield f"{method} {count}", seed, study.train(rows, seed), study.tests()
+
+
+def generation(study: Study) -> Runs:
+    """Generated frames, frames of MD, or half of each."""
+    tests = study.tests()
+    volumes = study.data.frames.volumes / study.data.frames.n_atoms
+    dense = volumes < DENSE * np.median(volumes)
+    compressed = np.flatnonzero(dense & study.data.is_test)
+    if len(compressed):
+        tests["compressed"] = study.data.frames.take(compressed)
+    most = min(EQUAL, len(study.data.rows(False, "md")))
+    for seed in range(1, study.seeds + 1):
+        count = 12 if study.quick else most
+        for made in ("generated", "md"):
+            rows = rng(seed, "Al", made, count).permutation(study.data.rows(False, made))[:count]
+            yield f"{made} {count}", seed, study.train(np.sort(rows), seed), tests
+        half = [study.drawn(count // 2, "grid", seed, made) for made in ("generated", "md")]
+        yield f"both {count}", seed, study.train(np.concatenate(half), seed), tests
+
+
+def architectures(study: Study) -> Runs:
+    """Families of models on all training frames of both kinds."""
+    rows = study.pool()[0][:12] if study.quick else study.pool()[0]
+    for seed in range(1, study.seeds + 1):
+        for model in ("dnn", "mace"):
+            yield model, seed, study.train(rows, seed, model), study.tests()
+
+
+STUDIES: dict[str, Callable[[Study], Runs]] = {
+    "scaling": scaling,
+    "coverage": coverage,
+    "selection": selection,
+    "generation": generation,
+    "architectures": architectures,
+}
+
+
+def table(runs: dict[str, dict[str, Any]]) -> str:
+    """Mean and spread over the seeds of every model's force errors, meV/Å, as Markdown."""
+    tests = list(next(iter(next(iter(runs.values())).values()))["errors"])
+    lines = [f"| trained on | seeds | {' | '.join(tests)} |", "|---|---|" + "---|" * len(tests)]
+    for name, seeds in runs.items():
+        cells = []
+        for test in tests:
+            values = [one["errors"][test]["force"] for one in seeds.values()]
+            spread = f" ± {statistics.stdev(values):.0f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.fmean(values):.0f}{spread}")
+        lines.append(f"| {name} | {len(seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train, print tables and write what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="with the labels")
+    parser.add_argument("--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES))
+    parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
+    parser.add_argument("--work", type=Path, default=Path("results/learning"), help="folder")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
+    parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        data = read_set(arguments.results)
+    except InputError as error:
+        raise SystemExit(str(error)) from error
+    settings = recipe("Al", ["Al"], arguments.quick, {})
+    seeds = 1 if arguments.quick else arguments.seeds
+    study = Study(data, settings, arguments.work, seeds, arguments.quick)
+    if arguments.estimate:
+        print(estimate(study, arguments.studies))
+        return
+    found: dict[str, dict[str, Any]] = {}
+    for name in arguments.studies:
+        runs = found.setdefault(name, {})
+        for case, seed, training, tests in STUDIES[name](study):
+            scores = training.scored(tests)
+            runs.setdefault(case, {})[str(seed)] = scores
+            errors = scores["errors"].items()
+            forces = ", ".join(f"{test} {one['force']:.0f}" for test, one in errors)
+            print(f"{name}, {case}, seed {seed}: {forces} meV/Å", flush=True)
+            if arguments.json:
+                write_json(arguments.json, report(study, found))
+    for name, runs in found.items():
+        print(f"\n{name}, force RMSE in meV/Å\n\n{table(runs)}")
+
+
+def estimate(study: Study, names: Sequence[str]) -> str:
+    """What the studies will take, from the CPU seconds of earlier trainings, in one sentence."""
+    trainings = [t for name in names for _, _, t, _ in STUDIES[name](study)]
+    left = {t.folder: t.model for t in trainings if not t.done}
+    known: dict[str, list[float]] = {}
+    if RESULTS.is_file():
+        for runs in json.loads(RESULTS.read_text())["studies"].values():
+            for case, seeds in runs.items():
+                costs = [one["cpu_seconds"] for one in seeds.values()]
+                known.setdefault("mace" if case == "mace" else "dnn", []).extend(costs)
+    hours = sum(statistics.fmean(known[m]) for m in left.values() if m in known) / 3600
+    unknown = sorted(set(left.values()) - set(known))
+    text = f"studies of Al: {len(left)} trainings, {hours:.1f} core hours"
+    return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
+
+
+def report(study: Study, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """All numbers with what they were made with."""
+    settings = study.settings.model_dump(mode="json")
+    kinds = study.data.frames.meta["made"].value_counts()
+    return {
+        "data": COMMAND,
+        "frames": {str(kind): int(count) for kind, count in kinds.items()},
+        "quick": study.quick,
+        "studies": found,
+        "settings": {key: settings[key] for key in ("teacher", "student")},
+        "machine": f"{cpu()}, Python {platform.python_version()}",
+        "versions": {
+            name: version_of(name)
+            for name in ("gpaw", "mace-torch", "torch", "deepmd-kit", "tensorflow-cpu")
+        },
+        "commit": commit(),
+    }
+
+
+if __name__ == "__main__":
+    main()

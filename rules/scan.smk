@@ -1,0 +1,117 @@
+# `snakemake student_scan`: error against cost of students of different networks.
+
+
+def scan_figures(wildcards):
+    """Figures of the scans of all materials, for the target that a user asks for by name."""
+    found = [name for name, one in SETTINGS.items() if one.student.scan]
+    if not found:
+        raise WorkflowError(
+            "student_scan: student.scan is empty for every material; give it the students to "
+            "compare, such as {small: {size: small}, medium: {}}, see docs/distillation.md"
+        )
+    return expand("results/{material}/student/scan.png", material=found)
+
+
+def scanned_settings(wildcards):
+    """Settings of one student of the scan as plain data."""
+    return settings(wildcards).student.scanned(wildcards.entry).model_dump(mode="json")
+
+
+def scan_results(wildcards):
+    """Results of all students of the scan."""
+    return expand(
+        "results/{material}/student/scan/{entry}/result.json",
+        material=wildcards.material,
+        entry=settings(wildcards).student.scan,
+    )
+
+
+rule student_scan:
+    input:
+        scan_figures,
+
+
+# As train_student, with the teacher's labels.
+rule train_scanned:
+    input:
+        train="results/{material}/split/train.extxyz",
+        valid="results/{material}/split/valid.extxyz",
+        relabelled="results/{material}/relabel/labelled.extxyz",
+    output:
+        model="results/{material}/student/scan/{entry}/model.pb",
+        frozen="results/{material}/student/scan/{entry}/frozen.pb",
+        metrics="results/{material}/student/scan/{entry}/metrics.json",
+    log:
+        "results/{material}/logs/train_scanned/{entry}.log",
+    benchmark:
+        "results/{material}/benchmarks/train_scanned/{entry}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(240),
+    params:
+        settings=scanned_settings,
+        elements=section("elements"),
+        seed=section("seed"),
+        algorithm=algorithm("student"),
+    message:
+        "{wildcards.material}: training student {wildcards.entry} of the scan"
+    script:
+        "../scripts/train_student.py"
+
+
+# The crystal is the teacher's: it is there before any student, and the same for all.
+rule measure_scanned:
+    input:
+        model="results/{material}/student/scan/{entry}/model.pb",
+        test="results/{material}/split/test.extxyz",
+        crystal="results/{material}/properties/teacher.json",
+        template=f"{workflow.basedir}/workflow/templates/in.lammps.j2",
+    output:
+        result="results/{material}/student/scan/{entry}/result.json",
+    log:
+        "results/{material}/logs/measure_scanned/{entry}.log",
+    benchmark:
+        "results/{material}/benchmarks/measure_scanned/{entry}.tsv"
+    conda:
+        "../envs/student.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(30),
+    params:
+        settings=section("deploy"),
+        student=scanned_settings,
+        elements=section("elements"),
+        seed=section("seed"),
+        code=code("student/scan", "deploy", "lammps", "template", "evaluate"),
+    message:
+        "{wildcards.material}: errors and cost of student {wildcards.entry} of the scan"
+    script:
+        "../scripts/measure_scanned.py"
+
+
+rule gather_scan:
+    input:
+        results=scan_results,
+    output:
+        table="results/{material}/student/scan.tsv",
+        figure="results/{material}/student/scan.png",
+    log:
+        "results/{material}/logs/gather_scan.log",
+    benchmark:
+        "results/{material}/benchmarks/gather_scan.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        code=code("student/scan", "plots/style"),
+    message:
+        "{wildcards.material}: error against cost of the students of the scan"
+    script:
+        "../scripts/gather_scan.py"
