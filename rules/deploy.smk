@@ -25,6 +25,7 @@ rule check_lammps:
         settings=section("deploy"),
         student=student_settings,
         elements=section("elements"),
+        volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,
         seed=section("seed"),
         code=code("deploy", "lammps", "template", "processes"),
     message:

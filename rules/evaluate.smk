@@ -19,7 +19,7 @@ rule evaluate_model:
     params:
         model=model_settings,
         cells=lambda wildcards: settings(wildcards).split.cells,
-        code=code("evaluate", "landscape/grid", "frames", "fingerprint", "readers"),
+        code=code("evaluate", "labelled", "landscape/grid", "frames", "fingerprint", "readers"),
     message:
         "{wildcards.material}: errors of {wildcards.model} on the test set"
     script:
@@ -45,7 +45,7 @@ rule gather_errors:
     params:
         models=MODELS,
         seed=section("seed"),
-        code=code("evaluate/gather", "evaluate/compare"),
+        code=code("evaluate/gather", "evaluate/compare", "labelled"),
     message:
         "{wildcards.material}: gathering the errors of all models"
     script:

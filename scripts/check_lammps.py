@@ -13,6 +13,12 @@ material, variant = snakemake.wildcards.material, snakemake.wildcards.variant
 with job(snakemake.log[0], f"lammps {variant}"):
     settings = Deploy.model_validate(params.settings)
     crystal = read_json(files.properties)
+    volume = crystal.get("V0_A3_per_atom")
+    if volume is None:
+        volume = params.volume
+        logger.warning(
+            "WARNING: %s; the example starts at %g Å^3 per atom", crystal["problem"], volume
+        )
     random = rng(params.seed, material, "deploy", "example")
     folder = Path(output.input).parent
     write_example(
@@ -22,7 +28,7 @@ with job(snakemake.log[0], f"lammps {variant}"):
             material,
             variant,
             crystal["structure"],
-            crystal["V0_A3_per_atom"],
+            volume,
             params.elements,
             random,
         ),

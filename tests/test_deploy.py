@@ -134,7 +134,7 @@ NVE = {
 }
 
 
-def card(tmp_path: Path, with_dft: bool = True, **nve) -> str:
+def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, **nve) -> str:
     def stored(name: str, value: object) -> Path:
         (tmp_path / name).write_text(json.dumps(value))
         return tmp_path / name
@@ -142,8 +142,8 @@ def card(tmp_path: Path, with_dft: bool = True, **nve) -> str:
     eos = {"structure": "fcc", "a0_A": 4.04, "B0_GPa": 80.0}
     sources = CardSources(
         metrics=stored("metrics.json", METRICS),
-        errors=stored("errors.json", {"rmse": {"dnn-kd": RMSE}, "test": {"frames": 21}}),
-        properties=stored("eos.json", eos),
+        errors=stored("errors.json", {"rmse": {"dnn-kd": rmse or RMSE}, "test": {"frames": 21}}),
+        properties=stored("eos.json", own or eos),
         dft=stored("dft.json", eos | {"a0_A": 4.0}) if with_dft else None,
         nve=stored("nve.json", NVE | nve),
     )
@@ -178,3 +178,11 @@ def test_card_is_honest_about_failures_and_missing_dft(tmp_path):
     assert "did not reach its end (Lost atoms)" in text
     assert "deviation" not in text
     assert "brought from outside (own.extxyz)" in describe_labels(Label(), "data/own.extxyz")
+
+
+def test_card_of_a_student_without_a_minimum_and_of_a_test_set_without_stress(tmp_path):
+    nothing = {"structure": "fcc", "a0_A": None, "B0_GPa": None, "problem": "no minimum"}
+    text = card(tmp_path, own=nothing, rmse={**RMSE, "virial_meV_per_atom": None})
+    assert "| dnn-kd (this one) | 5.2 | 61.0 | - |" in text
+    assert "| this model | no minimum | - |\n| DFT, same settings | 4.0000 | 80.0 |\n" in text
+    assert "deviation" not in text

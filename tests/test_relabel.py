@@ -94,6 +94,23 @@ def test_large_forces_and_wide_spread_are_dropped_with_the_reason() -> None:
     assert records.set_index("frame_id").loc[small[1], "spread"] == 1.1
 
 
+def test_labels_that_are_no_numbers_are_dropped() -> None:
+    frames = some_frames(4, 8)
+
+    class Broken(Springs):
+        def predict(self, frames: Frames) -> Frames:
+            result = super().predict(frames)
+            assert result.energy is not None
+            assert result.stress is not None
+            result.energy[0] = np.nan
+            result.stress[1, 4] = np.inf
+            return result
+
+    kept, records = relabel(frames, Broken(), Relabel())
+    assert list(records["status"]) == ["dropped:not_finite"] * 2 + ["ok"] * 2
+    assert kept.frame_ids() == frames.frame_ids()[2:]
+
+
 def through_shards(frames: Frames, held_out: Frames, n: int, folder: Path) -> tuple[bytes, bytes]:
     """Files of a run with `n` shards, each shard written and read as the workflow does."""
     settings = Relabel(n_shards=n, max_force=float(np.median(largest_forces(frames))))

@@ -14,6 +14,7 @@ from ase.io import write
 from conftest import COMMON, SMALL, SPLIT, Project
 from polymorphkd.frames import write_frames
 from polymorphkd.readers import read_frames
+from teachers import untrained_mace
 
 
 def small(**changes) -> dict:
@@ -148,7 +149,7 @@ def test_own_teacher_skips_its_training(front_half, project):
         "supplementary": str(front_half.results / "select/supplementary.extxyz"),
         "teacher": ["mine.model"],
     }
-    (project.folder / "mine.model").write_bytes(b"a model")
+    untrained_mace(project.folder / "mine.model", ["Al"])
     project.write(COMMON, small(inputs=inputs))
     planned = project.planned()
     assert "train_teacher" not in planned

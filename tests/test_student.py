@@ -154,7 +154,7 @@ def test_order_of_the_file_does_not_matter(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: setattr(f, "stress", None), "REF_stress"),
+        (lambda f: setattr(f, "energy", None), "REF_energy"),
         (lambda f: f.forces.__setitem__((1, 0), np.nan), "REF_forces"),
         (lambda f: f.numbers.__setitem__(0, 29), "Cu"),
         (lambda f: f.pbc.__setitem__((2, 1), False), "frame 2 is not periodic"),

@@ -135,14 +135,6 @@ def test_training_data_with_a_foreign_element_is_refused(tmp_path: Path) -> None
         read_labelled(tmp_path / "train.extxyz", ["Al"])
 
 
-def test_training_data_without_stress_is_refused(tmp_path: Path) -> None:
-    frames = emt_frames(3, 0)
-    frames.stress = None
-    write_frames(tmp_path / "train.extxyz", frames)
-    with pytest.raises(InputError, match="REF_stress missing"):
-        read_labelled(tmp_path / "train.extxyz", ["Al"])
-
-
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 torn"])
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "own.model"

@@ -7,11 +7,15 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
+from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from conftest import COMMON, REPOSITORY, SMALL, job_stats
+from polymorphkd.frames import Frames, from_atoms, write_frames
+from teachers import untrained_mace
 
 
 def small(**changes) -> dict:
@@ -37,6 +41,16 @@ def test_the_shipped_configuration_plans_the_whole_chain():
     }  # fmt: skip
 
 
+def partly_labelled(atoms: Atoms) -> Frames:
+    """Two frames, of which the second has forces and no energy."""
+    images = [atoms.copy(), atoms.copy()]
+    images[1].rattle(0.01)
+    for image in images:
+        image.arrays["REF_forces"] = np.zeros((len(image), 3))
+    images[0].info["REF_energy"] = -1.0
+    return from_atoms(images)
+
+
 @pytest.mark.parametrize(
     ("material", "parts"),
     [
@@ -56,7 +70,11 @@ def test_the_shipped_configuration_plans_the_whole_chain():
         (small(inputs={"seeds": ["overlap.vasp"]}), ["overlap.vasp", "frame 0", "0.000 Å apart"]),
         (small(inputs={"labelled": "overlap.vasp"}), ["inputs.labelled", "overlap.vasp"]),
         (small(inputs={"labelled": "plain.vasp"}), ["inputs.labelled", "REF_energy"]),
+        (small(inputs={"labelled": "some.extxyz"}), ["inputs.labelled", "REF_energy of frame 1"]),
         (small(inputs={"teacher": ["none.model"]}), ["inputs.teacher", "none.model"]),
+        (small(inputs={"teacher": ["text.xyz"]}), ["inputs.teacher", "text.xyz", "MACE model"]),
+        (small(inputs={"teacher": ["copper.model"]}),
+         ["inputs.teacher", "copper.model: does not know Al", "trained for Cu"]),
         (small(relabel={"proposals": 9}), ["relabel.proposals", "needs a committee"]),
     ],
 )  # fmt: skip
@@ -65,6 +83,9 @@ def test_bad_input_is_refused_before_any_job_in_one_message(project, material, p
     (project.folder / "text.xyz").write_text("this is no structure\n")
     atoms = bulk("Al", "fcc", 4.05, cubic=True)
     write(project.folder / "plain.vasp", atoms)
+    write_frames(project.folder / "some.extxyz", partly_labelled(atoms))
+    if "copper.model" in str(material):
+        untrained_mace(project.folder / "copper.model", ["Cu"])
     atoms.positions[1] = atoms.positions[0]
     write(project.folder / "overlap.vasp", atoms)
     project.write(COMMON, material)

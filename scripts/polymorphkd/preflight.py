@@ -13,6 +13,7 @@ from .frames import from_atoms
 from .label import ENGINES
 from .label.ase_engine import AseCalculatorEngine
 from .label.converge.scan import scan_engines
+from .labelled import read_labels
 from .lammps import located
 from .processes import program
 from .readers import read_frames
@@ -21,6 +22,7 @@ from .seeds.melt_quench import is_prototype, start_cell
 from .seeds.prototypes import prototype, repeated
 from .settings import AseEngine, Settings
 from .settings.seeds import PrototypeName
+from .teacher import load_teacher
 
 
 def preflight(settings: Settings) -> None:
@@ -83,18 +85,19 @@ def _check_inputs(settings: Settings) -> None:
         if path is None:
             continue
         try:
-            frames = read_frames(path)
+            frames = read_labels(path) if key == "labelled" else read_frames(path)
             check_frames(frames, settings.elements, str(path))
         except InputError as error:
             raise InputError(f"inputs.{key}: {error}") from None
-        if key == "labelled" and not frames.labelled:
-            raise InputError(
-                f"inputs.labelled: {path}: REF_energy (eV), REF_forces (eV/Å) and REF_stress "
-                "(eV/Å^3) are needed for every frame"
-            )
     for path in inputs.teacher:
         if not Path(path).is_file():
             raise InputError(f"inputs.teacher: {path}: no such file")
+    if inputs.teacher:
+        # Opened now, which takes seconds: DFT may run for days before the teacher is needed.
+        try:
+            load_teacher(settings.teacher, inputs.teacher, settings.elements)
+        except EngineError as error:
+            raise InputError(f"inputs.teacher: {error}") from None
 
 
 def _check_generator(settings: Settings, where: str) -> None:

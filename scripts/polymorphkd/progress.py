@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import PolymorphKDError
+from .provenance import NO_ROOM, disk_full
 
 if TYPE_CHECKING:
     from .readers import Chunk
@@ -47,6 +48,16 @@ def job(log_file: str | Path, stage: str) -> Iterator[None]:
         yield
     except PolymorphKDError as error:
         logger.error("ERROR: %s", error)
+        sys.exit(1)
+    except OSError as error:
+        logger.debug("%s", traceback.format_exc())
+        if error.errno in NO_ROOM or disk_full(Path(log_file).parent):
+            text = (
+                f"the disk is full ({error}); make room and start again: what is finished is kept"
+            )
+        else:
+            text = f"{type(error).__name__}: {error} (traceback in {log_file})"
+        logger.error("ERROR: %s", text)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  (the boundary of a job: reported, then exit)
         logger.debug("%s", traceback.format_exc())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .errors import StageError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of the system that say that a file cannot grow: disk, quota or limit."""
+
+ROOM = 10_000_000
+"""Free bytes below which a disk counts as full where a failure does not tell its reason."""
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -78,23 +88,47 @@ def version_of(distribution: str) -> str:
         return ""
 
 
+def disk_full(folder: str | Path) -> bool:
+    """Whether hardly any room is left where `folder` lies.
+
+    Not every failure to write says why: neither NumPy nor PyTorch passes the reason on.
+    """
+    return shutil.disk_usage(folder).free < ROOM
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the final name only on success.
 
     A reader therefore sees either the old file, the whole new file, or none.
+
+    Raises
+    ------
+    StageError
+        There is no room for the file; no other error of the system is changed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         temporary.chmod(0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise StageError(
+            f"{path}: cannot be written: {os.strerror(error.errno or 0)}; make room and start "
+            "again: what is finished is kept"
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, StageError
+from ..errors import StageError
 from ..frames import Frames
+from ..labelled import has_stress
 
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 """Order of the six stored components of a symmetric tensor."""
@@ -22,21 +23,13 @@ AXES = ("Fx", "Fy", "Fz")
 
 
 def virial_per_atom(frames: Frames) -> np.ndarray:
-    """Virial -V sigma / N of each frame, shape (n_frames, 6), eV/atom, Voigt order."""
-    assert frames.stress is not None
+    """Virial -V sigma / N of each frame, shape (n_frames, 6), eV/atom, Voigt order.
+
+    NaN for a frame without stress.
+    """
+    if frames.stress is None:
+        return np.full((len(frames), 6), np.nan)
     return -frames.stress * (frames.volumes / frames.n_atoms)[:, None]
-
-
-def check_reference(frames: Frames, name: str) -> None:
-    """Raise InputError unless every frame has a finite energy, forces and stress."""
-    labels = {
-        "REF_energy": frames.energy,
-        "REF_forces": frames.forces,
-        "REF_stress": frames.stress,
-    }
-    for key, values in labels.items():
-        if values is None or not np.isfinite(values).all():
-            raise InputError(f"{name}: every frame needs a finite {key} to be compared with")
 
 
 def _check_prediction(reference: Frames, predicted: Frames) -> None:
@@ -46,7 +39,8 @@ def _check_prediction(reference: Frames, predicted: Frames) -> None:
     assert predicted.forces is not None
     assert predicted.stress is not None
     bad_atoms = ~np.isfinite(predicted.forces).all(axis=1)
-    bad = ~(np.isfinite(predicted.energy) & np.isfinite(predicted.stress).all(axis=1))
+    bad = ~np.isfinite(predicted.energy)
+    bad |= has_stress(reference) & ~np.isfinite(predicted.stress).all(axis=1)
     bad |= np.add.reduceat(bad_atoms, predicted.offsets[:-1]) > 0
     if bad.any():
         ids = np.array(reference.frame_ids())[bad]
@@ -62,7 +56,8 @@ def frame_table(reference: Frames, predicted: Frames) -> pd.DataFrame:
     Parameters
     ----------
     reference, predicted : Frames
-        The same frames in the same order, both with energy, forces and stress.
+        The same frames in the same order, both with energy and forces; the reference may
+        lack the stress of a frame.
 
     Returns
     -------
@@ -70,7 +65,8 @@ def frame_table(reference: Frames, predicted: Frames) -> pd.DataFrame:
         frame_id; n_atoms; energy_ref, energy_pred (eV/atom); energy_error (meV/atom, signed);
         force_rmse (meV/Å, over the 3 N components); force_max_error (meV/Å, largest norm of
         an atom's error vector); virial_{xx..xy}_ref and _pred (eV/atom); virial_error
-        (meV/atom, RMSE over the nine components of the tensor per atom).
+        (meV/atom, RMSE over the nine components of the tensor per atom).  Without a reference
+        stress virial_error and the virial_*_ref are NaN.
     """
     assert reference.energy is not None
     assert predicted.energy is not None

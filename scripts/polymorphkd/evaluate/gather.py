@@ -9,7 +9,8 @@ force
     count more.
 virial
     The nine components of the symmetric tensor -V sigma / N of every frame, meV/atom, so
-    each off-diagonal component counts twice (as ``dp test`` counts them).
+    each off-diagonal component counts twice (as ``dp test`` counts them).  Frames without
+    a reference stress have none; where no test frame has one, the numbers are None.
 
 Errors are prediction minus reference.  ``rmse**2 == mean**2 + std**2`` holds for each
 distribution.
@@ -17,6 +18,7 @@ distribution.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ def signed_errors(frames: pd.DataFrame, forces: pd.DataFrame) -> dict[str, np.nd
         return 1000 * (predicted - table[[f"{name}_ref" for name in names]].to_numpy())
 
     virial = difference(frames, [f"virial_{name}" for name in VOIGT])
+    virial = virial[np.isfinite(virial).all(axis=1)]
     return {
         "energy": frames["energy_error"].to_numpy(),
         "force": difference(forces, list(AXES)).ravel(),
@@ -51,8 +54,13 @@ def signed_errors(frames: pd.DataFrame, forces: pd.DataFrame) -> dict[str, np.nd
     }
 
 
-def distribution(errors: np.ndarray) -> dict[str, float | int]:
-    """Minimum, quartiles (linear interpolation), maximum, mean, std (n, not n - 1) and n."""
+def distribution(errors: np.ndarray) -> dict[str, float | int] | None:
+    """Minimum, quartiles (linear interpolation), maximum, mean, std (n, not n - 1) and n.
+
+    None of no errors.
+    """
+    if not len(errors):
+        return None
     quantiles = np.percentile(errors, [0, 25, 50, 75, 100])
     names = ("min", "q1", "median", "q3", "max")
     result: dict[str, float | int] = dict(zip(names, quantiles.tolist(), strict=True))
@@ -160,21 +168,23 @@ def gather(
         if table["frame_id"].tolist() != first["frame_id"].tolist():
             raise StageError(f"evaluate/{model}: other test frames than the other models")
     errors = {model: signed_errors(*pair) for model, pair in tables.items()}
+    measures: dict[str, Callable[[np.ndarray], Any]] = {
+        "rmse": lambda e: float(np.sqrt(np.mean(e**2))) if len(e) else None,
+        "mae": lambda e: float(np.mean(np.abs(e))) if len(e) else None,
+        "distribution": distribution,
+    }
     result: dict[str, Any] = {
-        "rmse": {
-            model: {UNITS[q]: float(np.sqrt(np.mean(e**2))) for q, e in values.items()}
+        name: {
+            model: {UNITS[q]: measure(e) for q, e in values.items()}
             for model, values in errors.items()
-        },
-        "mae": {
-            model: {UNITS[q]: float(np.mean(np.abs(e))) for q, e in values.items()}
-            for model, values in errors.items()
-        },
-        "distribution": {
-            model: {UNITS[q]: distribution(e) for q, e in values.items()}
-            for model, values in errors.items()
-        },
-        "cells": per_cell(frames),
-        "test": {"frames": len(first), "force_components": 3 * int(first["n_atoms"].sum())},
+        }
+        for name, measure in measures.items()
+    }
+    result["cells"] = per_cell(frames)
+    result["test"] = {
+        "frames": len(first),
+        "frames_with_stress": int(first["virial_error"].notna().sum()),
+        "force_components": 3 * int(first["n_atoms"].sum()),
     }
     if {"dnn", "dnn-kd"} <= set(frames):
         result["gain"] = gain(frames["dnn"], frames["dnn-kd"], rng)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import StageError
+from ..labelled import read_labels
 from ..predict import Predictor
 from ..progress import logger
-from ..readers import read_frames
 from .cells import with_cells
-from .compare import check_reference, compare
+from .compare import compare
 
 LINEAGE = ("root", "fidelity")
 """Metadata of a frame that its row of errors keeps: family, and what labelled it."""
@@ -42,13 +42,12 @@ def evaluate_model(
     Raises
     ------
     InputError
-        A test frame lacks a label.
+        A test frame lacks its energy or a force; a stress may lack.
     StageError
         The model's answer is incomplete, out of order or not finite, or a test frame has no
         landscape point.
     """
-    reference = read_frames(test)
-    check_reference(reference, str(test))
+    reference = read_labels(test)
     ids = reference.frame_ids()
     placed = points.drop_duplicates("frame_id").set_index("frame_id")
     if not set(ids) <= set(placed.index):

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..processes import die_with_parent
+from ..provenance import disk_full
 
 MACHINE = {
     "out_of_memory": (
         "Allocation would exceed memory limit", "Cannot allocate memory", "oom-kill",
         "Out Of Memory", "out of memory", "insufficient virtual memory",
     ),
-    "disk_full": ("No space left on device", "Disk quota exceeded"),
+    "disk_full": ("No space left on device", "Disk quota exceeded", "File too large"),
     "node_failure": ("NODE FAILURE", "node failure", "Connection reset by peer"),
     "cancelled": ("DUE TO TIME LIMIT", "CANCELLED AT", "slurmstepd: error: *** STEP"),
 }  # fmt: skip
@@ -43,6 +44,20 @@ class Ending:
 
     returncode: int
     timeout: bool
+
+
+def ending(code: int, output: str, folder: Path) -> str:
+    """How a program that writes into `folder` failed, for a message.
+
+    ``exit status 1`` or ``killed by signal 9``, and after it what its machine did to it, so
+    far as its output or the room that is left in `folder` shows: not every program says that
+    its file could not be written.
+    """
+    text = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+    faults = machine_messages(output)
+    if code > 0 and not faults and disk_full(folder):
+        faults = ["disk_full"]
+    return ", ".join([text, *(name.replace("_", " ") for name in faults)])
 
 
 def fault(returncode: int | None, messages: Sequence[str]) -> str:

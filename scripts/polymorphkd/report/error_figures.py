@@ -35,7 +35,14 @@ def _pairs(run: Run, model: str, quantity: str) -> tuple[np.ndarray, np.ndarray]
         table[[f"{name}_{suffix}" for name in names]].to_numpy().ravel()
         for suffix in ("ref", "pred")
     )
-    return reference, predicted
+    known = np.isfinite(reference)  # a test frame may have no stress
+    return reference[known], predicted[known]
+
+
+def quantities(run: Run) -> list[str]:
+    """Those of `QUANTITIES` that a test frame has; all where DFT gave stresses."""
+    spread = next(iter(run.errors["distribution"].values()))
+    return [quantity for quantity in QUANTITIES if spread[UNITS[quantity]] is not None]
 
 
 def parity_figures(run: Run, quantity: str) -> list[Image]:
@@ -74,7 +81,7 @@ def distribution_figures(run: Run) -> list[Image]:
     Where the extremes are far beyond the quartiles, as for forces, the axis is linear in a
     band around zero, which is shaded, and logarithmic outside.
     """
-    return [_boxes(run.errors["distribution"], quantity) for quantity in QUANTITIES]
+    return [_boxes(run.errors["distribution"], quantity) for quantity in quantities(run)]
 
 
 def _boxes(distribution: dict[str, Any], quantity: str) -> Image:

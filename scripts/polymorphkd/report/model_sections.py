@@ -9,7 +9,7 @@ from ..evaluate.models import MODELS as NAMES
 from ..plots.style import MODELS
 from .blocks import Block, FigureBlock, Origin, Section, TableBlock, TextBlock
 from .collect import Run
-from .error_figures import distribution_figures, parity_figures
+from .error_figures import distribution_figures, parity_figures, quantities
 from .landscape_figures import error_maps
 from .model_figures import eos_figures, nve_figures, student_curves, teacher_curves
 
@@ -53,6 +53,7 @@ def error_section(run: Run) -> Section:
             ("energy", "energy per atom on the test set", frames),
             ("virial", "components of the virial per atom on the test set", frames),
         )
+        if quantity in quantities(run)
     ]
     boxes = FigureBlock(
         distribution_figures(run),
@@ -74,7 +75,9 @@ def error_section(run: Run) -> Section:
     return Section("errors", "Errors", blocks)
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
 
 
@@ -97,7 +100,7 @@ def _error_table(errors: dict[str, Any]) -> TableBlock:
         f"Errors on {test['frames']} held-out DFT frames ({test['force_components']:,} force "
         "components). Force: over all components of all test atoms. Energy: total energy per "
         "atom, one value per frame, compared as it is, without any shift. Virial: over the nine "
-        "components of the tensor per atom of every frame, as dp test counts.",
+        "components of the tensor per atom of every frame that has a stress, as dp test counts.",
         [ERRORS],
     )  # fmt: skip
 
@@ -109,6 +112,7 @@ def _distribution_table(errors: dict[str, Any]) -> TableBlock:
         [f"{quantity}, {name}", *(_number(spread[name][unit][key]) for key in keys)]
         for quantity, unit in UNITS.items()
         for name in NAMES
+        if spread[name][unit] is not None
     ]
     return TableBlock(
         ["signed errors", "min", "quartile 1", "median", "quartile 3", "max", "mean", "std"],

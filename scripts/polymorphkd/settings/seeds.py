@@ -31,8 +31,8 @@ class Inputs(Section):
     )
     labelled: str | None = Field(
         None,
-        description="Labelled set with REF_energy (eV), REF_forces (eV/Å) and REF_stress "
-        "(eV/Å^3) keys; no DFT is run then",
+        description="Labelled set with REF_energy (eV), REF_forces (eV/Å) and, where a "
+        "frame has one, REF_stress (eV/Å^3); no DFT is run then",
     )
     teacher: list[str] = Field(
         [], description="MACE model files of your own; no teacher is trained then"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..provenance import atomic_path
+
 FINE_TUNE = "fine_tune"
 """Folder of the second run, inside that of the first."""
 
@@ -40,6 +42,24 @@ def learning_curve(work: Path) -> dict[str, list[float]]:
         if name in names:
             curve[title] = [rows[step][names.index(name)] for step in sorted(rows)]
     return curve
+
+
+def forget_after(work: Path, step: int) -> None:
+    """Drop the lines of ``lcurve.out`` that come after `step`, from which a training goes on.
+
+    They may tell of a divergence that is to be tried once more.
+    """
+    path = work / "lcurve.out"
+    if not path.is_file():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [
+        line
+        for line in lines
+        if line.startswith("#") or (line.endswith("\n") and int(line.split()[0]) <= step)
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(kept))
 
 
 def student_curve(work: Path) -> dict[str, list[float]]:

@@ -16,6 +16,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import InputError
 from ..frames import Frames
+from ..labelled import has_stress
 from ..teacher.training import labels_of, read_labelled
 
 
@@ -26,14 +27,14 @@ def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
     ------
     InputError
         A label is missing or not finite, an element is not in `elements`, or a frame has an
-        open boundary (a virial needs a periodic cell).
+        open boundary (DeePMD systems and the virial need a periodic cell).
     """
     frames = read_labelled(path, elements)
     open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
     if len(open_frames):
         raise InputError(
-            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the student "
-            "trains on virials and needs periodic cells"
+            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the "
+            "student needs periodic cells"
         )
     return frames.sorted_by_id()
 
@@ -70,7 +71,9 @@ def by_type(frames: Frames, elements: Sequence[str]) -> np.ndarray:
 
 
 def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list[Path]:
-    """Write frames as DeePMD systems, one folder per composition.
+    """Write frames as DeePMD systems: per composition one folder with and one without virials.
+
+    DeePMD-kit leaves the virial out of the loss of a system that has no ``virial.npy``.
 
     Parameters
     ----------
@@ -91,8 +94,16 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
     energy, forces, stress = labels_of(frames)
     order = by_type(frames, elements)
     virials = -frames.volumes[:, None, None] * voigt_6_to_full_3x3_stress(stress)
+    stressed = has_stress(frames)
+    parts = {
+        name + suffix: indices[stressed[indices] == wanted]
+        for name, indices in compositions(frames, elements).items()
+        for suffix, wanted in (("", True), ("_no_virial", False))
+    }
     systems = []
-    for name, indices in compositions(frames, elements).items():
+    for name, indices in parts.items():
+        if not len(indices):
+            continue
         system = folder / name
         arrays = system / "set.000"
         arrays.mkdir(parents=True)
@@ -105,7 +116,8 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
         np.save(arrays / "force.npy", forces[atoms].reshape(n, -1))
         np.save(arrays / "box.npy", frames.cells[indices].reshape(n, 9))
         np.save(arrays / "energy.npy", energy[indices])
-        np.save(arrays / "virial.npy", virials[indices].reshape(n, 9))
+        if stressed[indices[0]]:
+            np.save(arrays / "virial.npy", virials[indices].reshape(n, 9))
         systems.append(system)
     return systems
 

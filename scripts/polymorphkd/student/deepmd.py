@@ -7,9 +7,11 @@ half the cost of the PyTorch backend on a CPU.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
-from ..teacher.training import labels_of, naming_suspects, rmse
+from ..teacher.training import labels_of, naming_suspects, rmse, warn_if_useless
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
 from .data import (
@@ -132,6 +134,7 @@ def train(settings: Student, job: TrainingJob) -> None:
         settings.deepmd.rcut,
         sel,
     )
+    _warn_of_absent(seen, job.elements)
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
@@ -143,7 +146,9 @@ def train(settings: Student, job: TrainingJob) -> None:
         errors = {
             name: rmse(part, model.predict(part)) for name, part in sets.items() if len(part)
         }
-        logger.info("validation RMSE %s", {k: round(v, 2) for k, v in errors["valid"].items()})
+        shown = {name: value and round(value, 2) for name, value in errors["valid"].items()}
+        logger.info("validation RMSE %s", shown)
+        warn_if_useless(errors["valid"], sets["valid"], seen)
         metrics = {
             "variant": VARIANTS[job.relabelled is not None],
             "seed": job.seed,
@@ -156,13 +161,28 @@ def train(settings: Student, job: TrainingJob) -> None:
             "seen": _seen(seen, shortest),
             "rmse": errors,
             "compression": compression,
-            "learning_curve": student_curve(work),
+            # NaN where a batch had no virial, which JSON does not know.
+            "learning_curve": {
+                name: [value if math.isfinite(value) else None for value in values]
+                for name, values in student_curve(work).items()
+            },
             "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
         }
         for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):
             with atomic_path(job.folder / name) as path:
                 shutil.copyfile(source, path)
         write_json(job.folder / "metrics.json", metrics)
+
+
+def _warn_of_absent(frames: Frames, elements: Sequence[str]) -> None:
+    """Say which elements no frame holds: the model takes them and knows nothing of them."""
+    held = {chemical_symbols[number] for number in np.unique(frames.numbers)}
+    absent = [symbol for symbol in elements if symbol not in held]
+    if absent:
+        logger.warning(
+            "WARNING: no training frame holds %s; the student gives it forces that mean nothing",
+            ", ".join(absent),
+        )
 
 
 def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames]) -> str:

@@ -10,34 +10,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
+from ..label.machine import ending
 from ..processes import die_with_parent, program, thread_environment
 from ..progress import Counter, logger
-from .curve import learning_curve
+from .checkpoints import last_checkpoint, usable_checkpoint
+from .curve import forget_after, learning_curve
+
+_MARK = "----- dp "
+
+TAIL = 10_000
+"""Characters at the end of ``dp.log`` that may tell why a program failed."""
 
 _POLL_SECONDS = 1.0
-_CHECKPOINT = re.compile(
-    r'^all_model_checkpoint_paths: "(?:.*/)?(?P<name>model\.ckpt-(?P<step>\d+))"', re.MULTILINE
-)
-
-
-def last_checkpoint(work: Path) -> tuple[int, str]:
-    """Step and name of the newest whole checkpoint; step 0 if there is none."""
-    state = work / "checkpoint"
-    names = _CHECKPOINT.finditer(state.read_text()) if state.is_file() else ()
-    # TensorFlow names a checkpoint in this file before it writes its .meta: a kill between
-    # the two leaves the one before as the newest whole one.
-    whole = [
-        (int(match["step"]), match["name"])
-        for match in names
-        if all((work / f"{match['name']}.{end}").is_file() for end in ("index", "meta"))
-    ]
-    return max(whole, default=(0, ""))
+_NAN = re.compile(r"NaN detected at batch\s+(?P<step>\d+)")
 
 
 def _start(
     arguments: list[str], work: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     with (work / "dp.log").open("ab") as log:
+        log.write(f"{_MARK}{' '.join(arguments)}\n".encode())
+        log.flush()
         return subprocess.Popen(
             [program("dp"), "--tf", *arguments],
             cwd=work,
@@ -48,8 +41,14 @@ def _start(
         )
 
 
+def _output(work: Path) -> str:
+    """What the last program printed; the log keeps all that ran in this folder."""
+    text = (work / "dp.log").read_text(errors="replace")
+    return text.rpartition(_MARK)[2].partition("\n")[2]
+
+
 def _last_line(work: Path) -> str:
-    lines = (work / "dp.log").read_text(errors="replace").splitlines()
+    lines = _output(work).splitlines()
     telling = [line.strip() for line in lines if line.strip() and "libcudart" not in line]
     return telling[-1] if telling else "no output"
 
@@ -57,20 +56,32 @@ def _last_line(work: Path) -> str:
 def _finish(child: subprocess.Popen[bytes], what: str, work: Path) -> None:
     code = child.wait()
     if code:
-        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        why = ending(code, _output(work)[-TAIL:], work)
         raise StageError(
             f"student: {what} failed ({why}): {_last_line(work)} (all of it in {work / 'dp.log'})"
         )
 
 
+def _check_own_report(work: Path) -> None:
+    """DeePMD-kit looks for NaN itself, and ends: see whether that is why it did."""
+    found = _NAN.search(_last_line(work))
+    if found:
+        raise _diverged(int(found["step"]))
+
+
+def _diverged(step: float) -> DivergedError:
+    return DivergedError(
+        f"student: the training diverged: at step {step:.0f} the training error is "
+        "not a number; lower student.deepmd.learning_rate or check the labels"
+    )
+
+
 def _check_finite(curve: Mapping[str, list[float]]) -> None:
-    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom"):
+    # Not the virial: it is NaN for a batch whose frames have none.
+    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A"):
         for step, value in zip(curve["step"], curve.get(name, []), strict=False):
             if not math.isfinite(value):
-                raise DivergedError(
-                    f"student: the training diverged: at step {step:.0f} the training error is "
-                    "not a number; lower student.deepmd.learning_rate or check the labels"
-                )
+                raise _diverged(step)
 
 
 def run_training(work: Path, steps: int, threads: int, weights: Path | None = None) -> int:
@@ -94,7 +105,7 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     StageError
         The child failed, was killed, or an error is no longer a number.
     """
-    start, checkpoint = last_checkpoint(work)
+    start, checkpoint = usable_checkpoint(work)
     if start >= steps:
         logger.info("training of %d steps is already complete", steps)
         return start
@@ -105,14 +116,29 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     elif weights is not None:
         trained = weights.resolve() / last_checkpoint(weights)[1]
         arguments += ["--init-model", str(trained)]
+    forget_after(work, start)
     child = _start(arguments, work, thread_environment(threads))
     try:
         _follow(child, work, start, steps)
+        if child.returncode:
+            _check_own_report(work)
+    except DivergedError as error:
+        child.kill()
+        child.wait()
+        raise DivergedError(f"{error}; {_kept(work)}") from None
     finally:
         child.kill()
         child.wait()
     _finish(child, "dp train", work)
     return start
+
+
+def _kept(work: Path) -> str:
+    """What a diverged training left to go on from."""
+    step, name = usable_checkpoint(work)
+    if not step:
+        return "there is no checkpoint from before"
+    return f"the last good checkpoint, of step {step}, is kept as {work / name}"
 
 
 def _follow(child: subprocess.Popen[bytes], work: Path, start: int, steps: int) -> None:

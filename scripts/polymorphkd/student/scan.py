@@ -31,9 +31,16 @@ QUANTITIES = {
 
 
 def rmse(model: Predictor, test: Frames) -> dict[str, float]:
-    """Test RMSE by the keys of ``errors.json``: meV/atom, meV/Å, meV/atom."""
+    """Test RMSE by the keys of ``errors.json``: meV/atom, meV/Å, meV/atom.
+
+    There is no virial where no test frame has a stress.
+    """
     errors = signed_errors(*compare(test, model.predict(test.without_labels())))
-    return {UNITS[name]: float(np.sqrt(np.mean(values**2))) for name, values in errors.items()}
+    return {
+        UNITS[name]: float(np.sqrt(np.mean(values**2)))
+        for name, values in errors.items()
+        if len(values)
+    }
 
 
 def cost(model: Path, template: Path, example: Example, settings: Deploy) -> dict[str, Any]:
@@ -76,9 +83,10 @@ def draw(rows: pd.DataFrame) -> Figure:
     Figure
         To be saved and closed by the caller.
     """
+    shown = {name: label for name, label in QUANTITIES.items() if UNITS[name] in rows}
     with plt.rc_context(RC):
-        figure, panels = plt.subplots(1, len(QUANTITIES), figsize=SIZE, layout="constrained")
-        for axes, (name, label) in zip(panels, QUANTITIES.items(), strict=True):
+        figure, panels = plt.subplots(1, len(shown), figsize=SIZE, layout="constrained")
+        for axes, (name, label) in zip(panels, shown.items(), strict=True):
             values = rows[UNITS[name]]
             axes.plot(rows["us_per_atom_step"], values, color="#A7ADB5", lw=1, zorder=1)
             for index, row in rows.iterrows():

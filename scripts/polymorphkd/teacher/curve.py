@@ -28,13 +28,14 @@ def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
                 continue
             if entry.get("mode") != "eval" or entry.get("epoch") is None:
                 continue
-            epoch = int(entry["epoch"])
+            epoch, stress = int(entry["epoch"]), entry.get("rmse_stress")
             curve[epoch] = {
                 "epoch": epoch,
                 "stage": 2 if stage_two and epoch >= stage_two else 1,
                 "loss": entry["loss"],
                 "energy_meV_per_atom": 1e3 * entry["rmse_e_per_atom"],
                 "force_meV_per_A": 1e3 * entry["rmse_f"],
-                "stress_meV_per_A3": 1e3 * entry["rmse_stress"],
+                # Absent where no validation frame has a stress.
+                "stress_meV_per_A3": 1e3 * stress if isinstance(stress, float) else None,
             }
     return [curve[epoch] for epoch in sorted(curve)]

@@ -8,7 +8,7 @@ from typing import Any
 from ase.data import atomic_numbers
 
 from ..errors import StageError
-from ..frames import Frames
+from ..frames import Frames, write_frames
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
@@ -17,7 +17,7 @@ from . import mace_process
 from .curve import learning_curve
 from .mace_model import MaceModel, load, resolve_device
 from .reference import reference_energies
-from .training import TrainingJob, naming_suspects, read_labelled, rmse
+from .training import TrainingJob, naming_suspects, read_labelled, rmse, warn_if_useless
 
 __all__ = ["load", "train"]
 
@@ -37,6 +37,8 @@ def train(settings: Mace, job: TrainingJob) -> None:
         logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
     device = resolve_device(settings.device)
     with claimed(job.work, _identity(settings, job)):
+        for name, frames in sets.items():  # what was checked is what MACE reads
+            write_frames(job.work / f"{name}.extxyz", frames)
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
         with naming_suspects(sets["train"]):
             resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
@@ -50,6 +52,7 @@ def train(settings: Mace, job: TrainingJob) -> None:
             "reference_energies_eV": references,
         }
         _report(metrics)
+        warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
         write_json(job.metrics, metrics)
         with atomic_path(job.model) as temporary:
             shutil.copyfile(source, temporary)
@@ -88,8 +91,8 @@ def _arguments(
         "name": _NAME,
         "seed": job.seed,
         "work_dir": job.work.resolve(),
-        "train_file": job.train.resolve(),
-        "valid_file": job.valid.resolve(),
+        "train_file": (job.work / "train.extxyz").resolve(),
+        "valid_file": (job.work / "valid.extxyz").resolve(),
         "E0s": {atomic_numbers[symbol]: energy for symbol, energy in references.items()},
         "device": device,
         "default_dtype": settings.dtype,
@@ -141,10 +144,11 @@ def _metrics(
 def _report(metrics: dict[str, Any]) -> None:
     for name in ("train", "valid"):
         errors = metrics[name]
+        stress = errors["stress_GPa"]
         logger.info(
-            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, stress %.2f GPa",
+            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, %s",
             name,
             errors["energy_meV_per_atom"],
             errors["force_meV_per_A"],
-            errors["stress_GPa"],
+            "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
         )

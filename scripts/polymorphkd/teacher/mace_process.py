@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -9,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
+from ..label.machine import ending
 from ..processes import die_with_parent, thread_environment
 from ..progress import Counter, logger
+from .curve import learning_curve
 
 _EPOCH = re.compile(
     r"Epoch (?P<epoch>\d+): .*loss=\s*(?P<loss>\S+?), .*"
@@ -32,16 +35,33 @@ def _checkpoints(work: Path) -> dict[bool, list[tuple[int, Path]]]:
 
 
 def resume_epoch(work: Path) -> int:
-    """Epoch at which MACE will go on, 0 for a fresh start; torn checkpoints are removed."""
+    """Epoch at which MACE will go on, 0 for a fresh start; unusable checkpoints are removed.
+
+    These are the torn ones, and those of epochs whose validation loss is no number, which
+    MACE writes as well.
+    """
     epochs = [0]
+    diverged = {
+        point["epoch"] for point in learning_curve(work) if not math.isfinite(point["loss"])
+    }
     for items in _checkpoints(work).values():
         for epoch, path in items:
-            if zipfile.is_zipfile(path):
+            if epoch not in diverged and _whole(path):
                 epochs.append(epoch)
-            else:
-                logger.debug("checkpoint %s is incomplete and removed", path)
-                path.unlink()
+                continue
+            why = "holds no numbers" if epoch in diverged else "is torn"
+            logger.warning("the checkpoint %s %s and is removed; going back", path, why)
+            path.unlink()
     return max(epochs)
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file of PyTorch, a zip archive, has its end and the checksums of its parts."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 def _prune(work: Path) -> None:
@@ -91,13 +111,26 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
     try:
         what = f"epochs ({start} done before)" if start else "epochs"
         last = _follow(child, work, Counter(epochs - start, what))
+    except DivergedError as error:
+        child.kill()
+        child.wait()
+        raise DivergedError(f"{error}; {_kept(work)}") from None
     finally:
         child.kill()
         code = child.wait()
     if code:
-        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        why = ending(code, last, work)
         raise StageError(f"teacher: mace_run_train failed ({why}): {last}")
     return start
+
+
+def _kept(work: Path) -> str:
+    """What a diverged training left to go on from."""
+    epoch = resume_epoch(work)
+    names = [path for items in _checkpoints(work).values() for at, path in items if at == epoch]
+    if not names:
+        return "there is no checkpoint from before"
+    return f"the last good checkpoint, of epoch {epoch}, is kept as {names[-1]}"
 
 
 def _follow(child: subprocess.Popen[str], work: Path, counter: Counter) -> str:

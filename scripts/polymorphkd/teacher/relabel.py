@@ -38,8 +38,9 @@ def relabel(frames: Frames, teacher: Predictor, settings: Relabel) -> tuple[Fram
         Kept frames in the given order, with ``fidelity`` = ``teacher``, ``config_id`` (the
         frame id) and, from a committee, ``force_spread`` (eV/Å).
     DataFrame
-        One row per given frame: frame_id, status (``ok``, ``dropped:max_force`` or
-        ``dropped:spread``), max_force (largest norm of a force, eV/Å) and spread (eV/Å,
+        One row per given frame: frame_id, status (``ok``, ``dropped:max_force``,
+        ``dropped:spread`` or, with an energy or stress that is no number,
+        ``dropped:not_finite``), max_force (largest norm of a force, eV/Å) and spread (eV/Å,
         NaN with one model).
     """
     counter = Counter(len(frames), "frames")
@@ -65,6 +66,7 @@ def gates(labelled: Frames, settings: Relabel) -> pd.DataFrame:
     status = np.full(len(labelled), "ok", dtype=object)
     status[spread > settings.max_spread] = "dropped:spread"
     status[~(largest <= settings.max_force)] = "dropped:max_force"  # drops NaN as well
+    status[~_finite(labelled)] = "dropped:not_finite"
     return pd.DataFrame(
         {
             "frame_id": labelled.frame_ids(),
@@ -73,6 +75,15 @@ def gates(labelled: Frames, settings: Relabel) -> pd.DataFrame:
             "spread": spread,
         }
     )
+
+
+def _finite(frames: Frames) -> np.ndarray:
+    """Which frames have a finite energy and stress; without a volume there is no stress."""
+    if not len(frames):
+        return np.zeros(0, dtype=bool)
+    energy, _, stress = labels_of(frames)
+    volumeless = ~frames.pbc.all(axis=1)
+    return np.asarray(np.isfinite(energy) & (volumeless | np.isfinite(stress).all(axis=1)))
 
 
 def _max_force(frames: Frames) -> np.ndarray:

@@ -15,8 +15,8 @@ from ase.units import GPa
 
 from ..errors import DivergedError, InputError
 from ..frames import Frames
+from ..labelled import has_stress, read_labels
 from ..progress import logger
-from ..readers import read_frames
 
 
 @dataclass(frozen=True)
@@ -68,24 +68,16 @@ def quiet() -> Iterator[None]:
 
 
 def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
-    """Frames fit for training: complete finite labels, no element but `elements`.
+    """Frames fit for training: finite energies and forces, no element but `elements`.
+
+    A frame without a stress stays: it teaches energies and forces.
 
     Raises
     ------
     InputError
         A label is missing or not finite, or an atom's element is not in `elements`.
     """
-    frames = read_frames(path)
-    missing = [
-        f"REF_{name}"
-        for name in ("energy", "forces", "stress")
-        if (values := getattr(frames, name)) is None or not np.isfinite(values).all()
-    ]
-    if missing:
-        raise InputError(
-            f"{path}: {', '.join(missing)} missing or not finite in at least one frame; the "
-            "teacher trains on energies (eV), forces (eV/Å) and stresses (eV/Å^3) of all frames"
-        )
+    frames = read_labels(path)
     found = {chemical_symbols[number] for number in np.unique(frames.numbers)}
     foreign = sorted(found - set(elements))
     if foreign:
@@ -93,8 +85,28 @@ def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
             f"{path}: holds {', '.join(foreign)}, which is not under elements "
             f"({', '.join(elements)})"
         )
+    without = int((~has_stress(frames)).sum())
+    if without:
+        logger.warning(
+            "%s: %d of %d frames have no stress; they teach energies and forces alone",
+            path.name,
+            without,
+            len(frames),
+        )
+    assert frames.forces is not None
+    if np.abs(frames.forces).max() > LARGE_FORCE:
+        # Optimisers clip such gradients: the training goes on, and the model is spoilt.
+        logger.warning(
+            "WARNING: %s: forces beyond %g eV/Å. %s", path.name, LARGE_FORCE, _suspects(frames)
+        )
     return frames
 
+
+LARGE_FORCE = 100.0
+"""Force (eV/Å) beyond which a label is reported: atoms that all but touch, or a mistake."""
+
+SMALL_FORCE = 10.0
+"""Force RMSE (meV/Å) that is no failure, however symmetric the validation frames are."""
 
 N_SUSPECTS = 3
 """Frames of each kind that the message of a diverged training names."""
@@ -117,7 +129,7 @@ def _suspects(frames: Frames) -> str:
     _, forces, stresses = labels_of(frames)
     norms = np.linalg.norm(forces, axis=1)
     largest = np.array([norms[frames.atoms_of(i)].max(initial=0.0) for i in range(len(frames))])
-    pressure = np.abs(stresses).max(axis=1) / GPa
+    pressure = np.abs(np.nan_to_num(stresses)).max(axis=1) / GPa  # NaN: the frame has none
     ids = frames.frame_ids()
 
     def worst(values: np.ndarray, unit: str) -> str:
@@ -130,21 +142,48 @@ def _suspects(frames: Frames) -> str:
     )
 
 
+def warn_if_useless(errors: dict[str, float | None], valid: Frames, train: Frames) -> None:
+    """Say so where a model predicts forces no better than one that predicts none.
+
+    A learning rate that is far too large need not end in NaN.
+
+    Parameters
+    ----------
+    errors : dict
+        See :func:`rmse`, on `valid`.
+    valid, train : Frames
+        The latter's most extreme frames are named.
+    """
+    found = errors["force_meV_per_A"]
+    trivial = 1e3 * float(np.sqrt(np.mean(np.square(labels_of(valid)[1]))))
+    if found is not None and found > max(trivial, SMALL_FORCE):
+        logger.warning(
+            "WARNING: the force RMSE on the validation set, %.0f meV/Å, is worse than that of no "
+            "forces at all, %.0f meV/Å: the training failed; lower the learning rate, train "
+            "longer, or check the labels. %s",
+            found,
+            trivial,
+            _suspects(train),
+        )
+
+
 def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energies, forces and stresses of frames that are known to have them."""
-    if frames.energy is None or frames.forces is None or frames.stress is None:
+    """Energies, forces and stresses of labelled frames; a stress that a frame lacks is NaN."""
+    if frames.energy is None or frames.forces is None:
         raise ValueError("the frames have no labels")
-    return frames.energy, frames.forces, frames.stress
+    stress = np.full((len(frames), 6), np.nan) if frames.stress is None else frames.stress
+    return frames.energy, frames.forces, stress
 
 
-def rmse(reference: Frames, predicted: Frames) -> dict[str, float]:
+def rmse(reference: Frames, predicted: Frames) -> dict[str, float | None]:
     """Root-mean-square errors of labels against a reference on the same frames.
 
     Returns
     -------
     dict
         ``energy_meV_per_atom``, ``force_meV_per_A`` (per component) and ``stress_GPa`` (per
-        component of the symmetric 3 x 3 tensor, so that shear counts twice).
+        component of the symmetric 3 x 3 tensor, so that shear counts twice; of the frames
+        whose reference has a stress, None where none has).
     """
     energies, forces, stresses = (
         new - old for new, old in zip(labels_of(predicted), labels_of(reference), strict=True)
@@ -153,9 +192,9 @@ def rmse(reference: Frames, predicted: Frames) -> dict[str, float]:
     def root_mean_square(values: np.ndarray) -> float:
         return float(np.sqrt(np.mean(np.square(values))))
 
-    full = stresses[:, [0, 1, 2, 3, 4, 5, 3, 4, 5]]
+    full = stresses[has_stress(reference)][:, [0, 1, 2, 3, 4, 5, 3, 4, 5]]
     return {
         "energy_meV_per_atom": 1e3 * root_mean_square(energies / reference.n_atoms),
         "force_meV_per_A": 1e3 * root_mean_square(forces),
-        "stress_GPa": root_mean_square(full) / GPa,
+        "stress_GPa": root_mean_square(full) / GPa if len(full) else None,
     }
