@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from ..errors import DivergedError, StageError
-from ..processes import die_with_parent, program, thread_environment
-from ..progress import Counter, logger
-from .curve import learning_curve
+from ..deepmd.curve import learning_curve
+from ..deepmd.process import check_finite, finish, follow, start
+from ..processes import program, thread_environment
+from ..progress import logger
 
-_POLL_SECONDS = 1.0
+_KEY = "student.deepmd"
 _CHECKPOINT = re.compile(
     r'^all_model_checkpoint_paths: "(?:.*/)?(?P<name>model\.ckpt-(?P<step>\d+))"', re.MULTILINE
 )
@@ -37,40 +37,7 @@ def last_checkpoint(work: Path) -> tuple[int, str]:
 def _start(
     arguments: list[str], work: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    with (work / "dp.log").open("ab") as log:
-        return subprocess.Popen(
-            [program("dp"), "--tf", *arguments],
-            cwd=work,
-            env=dict(environment),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
-
-
-def _last_line(work: Path) -> str:
-    lines = (work / "dp.log").read_text(errors="replace").splitlines()
-    telling = [line.strip() for line in lines if line.strip() and "libcudart" not in line]
-    return telling[-1] if telling else "no output"
-
-
-def _finish(child: subprocess.Popen[bytes], what: str, work: Path) -> None:
-    code = child.wait()
-    if code:
-        why = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
-        raise StageError(
-            f"student: {what} failed ({why}): {_last_line(work)} (all of it in {work / 'dp.log'})"
-        )
-
-
-def _check_finite(curve: Mapping[str, list[float]]) -> None:
-    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom"):
-        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"student: the training diverged: at step {step:.0f} the training error is "
-                    "not a number; lower student.deepmd.learning_rate or check the labels"
-                )
+    return start([program("dp"), "--tf", *arguments], work, environment)
 
 
 def run_training(work: Path, steps: int, threads: int, weights: Path | None = None) -> int:
@@ -94,44 +61,35 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     StageError
         The child failed, was killed, or an error is no longer a number.
     """
-    start, checkpoint = last_checkpoint(work)
-    if start >= steps:
+    begin, checkpoint = last_checkpoint(work)
+    if begin >= steps:
         logger.info("training of %d steps is already complete", steps)
-        return start
+        return begin
     arguments = ["train", "input.json", "--skip-neighbor-stat"]
-    if start:
-        logger.info("resuming at step %d of %d from the last checkpoint", start, steps)
+    if begin:
+        logger.info("resuming at step %d of %d from the last checkpoint", begin, steps)
         arguments += ["--restart", checkpoint]
     elif weights is not None:
         trained = weights.resolve() / last_checkpoint(weights)[1]
         arguments += ["--init-model", str(trained)]
     child = _start(arguments, work, thread_environment(threads))
     try:
-        _follow(child, work, start, steps)
+        follow(child, begin, steps, partial(_look, work))
     finally:
         child.kill()
         child.wait()
-    _finish(child, "dp train", work)
-    return start
+    finish(child, "student", "dp train", work)
+    return begin
 
 
-def _follow(child: subprocess.Popen[bytes], work: Path, start: int, steps: int) -> None:
-    counter: Counter | None = None  # made at the first line: start-up would spoil the rate
-    ended = False
-    while not ended:
-        try:
-            child.wait(timeout=_POLL_SECONDS)
-            ended = True
-        except subprocess.TimeoutExpired:
-            pass
-        curve = learning_curve(work)
-        _check_finite(curve)
-        done = int(curve["step"][-1]) - start if curve["step"] else 0
-        if counter is None and done > 0:
-            counter = Counter(steps - start, "steps")
-        if counter is not None and done > counter.done:
-            force = 1e3 * curve["force_valid_eV_per_A"][-1]
-            counter.step(done - counter.done, f"validation batch RMSE force {force:.0f} meV/Å")
+def _look(work: Path) -> tuple[int, str]:
+    """Last step so far and what to say about it; see `process.follow`."""
+    curve = learning_curve(work)
+    check_finite(curve, _KEY)
+    if not curve["step"]:
+        return 0, ""
+    force = 1e3 * curve["force_valid_eV_per_A"][-1]
+    return int(curve["step"][-1]), f"validation batch RMSE force {force:.0f} meV/Å"
 
 
 def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
@@ -153,5 +111,5 @@ def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
         ["freeze", "-o", "frozen.pb"],
         ["compress", "-i", "frozen.pb", "-o", "compressed.pb", "-t", "input.json"],
     ):
-        _finish(_start(arguments, work, environment), f"dp {arguments[0]}", work)
+        finish(_start(arguments, work, environment), "student", f"dp {arguments[0]}", work)
     return work / "frozen.pb", work / "compressed.pb"

@@ -15,6 +15,7 @@ from ase.units import GPa
 
 from ..errors import DivergedError, InputError
 from ..frames import Frames
+from ..predict import labels_of
 from ..progress import logger
 from ..readers import read_frames
 
@@ -96,6 +97,25 @@ def read_labelled(path: Path, elements: Sequence[str]) -> Frames:
     return frames
 
 
+def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
+    """Frames fit for a training of DeePMD-kit, in the order of their ids.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_labelled`, or a frame has an open boundary (a virial needs a periodic
+        cell).
+    """
+    frames = read_labelled(path, elements)
+    open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
+    if len(open_frames):
+        raise InputError(
+            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the model "
+            "trains on virials and needs periodic cells"
+        )
+    return frames.sorted_by_id()
+
+
 N_SUSPECTS = 3
 """Frames of each kind that the message of a diverged training names."""
 
@@ -128,13 +148,6 @@ def _suspects(frames: Frames) -> str:
         f"Look first at the frames of the largest forces: {worst(largest, 'eV/Å')}; and of the "
         f"largest stresses: {worst(pressure, 'GPa')}"
     )
-
-
-def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energies, forces and stresses of frames that are known to have them."""
-    if frames.energy is None or frames.forces is None or frames.stress is None:
-        raise ValueError("the frames have no labels")
-    return frames.energy, frames.forces, frames.stress
 
 
 def rmse(reference: Frames, predicted: Frames) -> dict[str, float]:
