@@ -170,9 +170,18 @@ def model_files(wildcards):
     return [f"results/{wildcards.material}/student/{wildcards.model}/model.pb"]
 
 
+def teacher_settings(wildcards):
+    """Settings of the chosen family of teachers alone: another's change no result."""
+    chosen = settings(wildcards).teacher
+    names = ["kind", chosen.section] + ["environment"] * (chosen.kind != "mace")
+    return {name: section("teacher")(wildcards)[name] for name in names}
+
+
 def model_settings(wildcards):
     """Settings of the model that a wildcard names."""
-    return section("teacher" if wildcards.model == "teacher" else "student")(wildcards)
+    if wildcards.model == "teacher":
+        return teacher_settings(wildcards)
+    return section("student")(wildcards)
 
 
 def generate_settings(wildcards):

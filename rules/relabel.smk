@@ -20,7 +20,7 @@ rule relabel_frames:
         runtime=growing(120),
     params:
         settings=section("relabel"),
-        teacher=section("teacher"),
+        teacher=teacher_settings,
         elements=section("elements"),
         algorithm=algorithm("teacher"),
     message:

@@ -21,6 +21,7 @@ from .seeds.melt_quench import is_prototype, start_cell
 from .seeds.prototypes import prototype, repeated
 from .settings import AseEngine, Settings
 from .settings.seeds import PrototypeName
+from .teacher import check_teacher
 
 
 def preflight(settings: Settings) -> None:
@@ -52,12 +53,7 @@ def preflight(settings: Settings) -> None:
             raise EngineError(f"{where}: label.engine: {settings.label.engine}: {problem}")
         if settings.label.converge is not None:
             scan_engines(settings.label)
-    for package, module, key in (
-        ("mace-torch", "mace", "teacher.kind"),
-        ("deepmd-kit", "deepmd", "student.kind"),
-    ):
-        if find_spec(module) is None:
-            raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
+    _check_models(settings, where)
     if settings.properties.structure not in ("fcc", "bcc", "hcp", "diamond"):
         raise ConfigError(f"{where}: properties.structure: {settings.properties.structure!r}")
 
@@ -92,9 +88,22 @@ def _check_inputs(settings: Settings) -> None:
                 f"inputs.labelled: {path}: REF_energy (eV), REF_forces (eV/Å) and REF_stress "
                 "(eV/Å^3) are needed for every frame"
             )
-    for path in inputs.teacher:
-        if not Path(path).is_file():
-            raise InputError(f"inputs.teacher: {path}: no such file")
+
+
+def _check_models(settings: Settings, where: str) -> None:
+    """What the run trains is installed, and the user's own models know the elements."""
+    needed = [("deepmd-kit", "deepmd", "student.kind")]
+    if settings.teacher.kind == "mace":
+        needed.append(("mace-torch", "mace", "teacher.kind"))
+    for package, module, key in needed:
+        if find_spec(module) is None:
+            raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
+    own = settings.inputs.teacher
+    if own or settings.teacher.kind != "mace":  # loading MACE takes seconds
+        try:
+            check_teacher(settings.teacher, own, settings.elements)
+        except EngineError as error:
+            raise EngineError(f"{where}: {error}") from None
 
 
 def _check_generator(settings: Settings, where: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -172,3 +173,16 @@ def rmse(reference: Frames, predicted: Frames) -> dict[str, float]:
         "force_meV_per_A": 1e3 * root_mean_square(forces),
         "stress_GPa": root_mean_square(full) / GPa,
     }
+
+
+def report_errors(metrics: Mapping[str, Any]) -> None:
+    """Log the errors of a trained model on its two sets."""
+    for name in ("train", "valid"):
+        errors = metrics[name]
+        logger.info(
+            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, stress %.2f GPa",
+            name,
+            errors["energy_meV_per_atom"],
+            errors["force_meV_per_A"],
+            errors["stress_GPa"],
+        )
