@@ -203,3 +203,17 @@ def test_divergence_names_the_step_and_the_key():
         DivergedError, match=r"teacher: .*at step 20 .*lower teacher\.dpa\.learning_rate"
     ):
         check_finite(curve, "teacher.dpa")
+
+
+def test_the_doctor_judges_the_environment_of_the_families_asked_for(tmp_path):
+    from polymorphkd.doctor import _teachers
+
+    wanted = [
+        validate(material([], teacher={"kind": kind, "environment": folder}), "Al.yaml")
+        for kind, folder in (("mace", ""), ("dpa", sys.prefix), ("nequip", str(tmp_path)))
+    ]
+    dpa, nequip = _teachers(wanted)
+    assert dpa.ok
+    assert "deepmd-kit" in dpa.detail
+    assert not nequip.ok
+    assert "make env-teachers" in nequip.fix
