@@ -133,7 +133,7 @@ def test_the_networks_are_what_the_settings_say():
     assert (repflow["e_sel"], repflow["a_sel"]) == (600, 200)
     assert dpa["descriptor"]["seed"] == dpa["fitting_net"]["seed"] == 7
     mace = network(MaceDeepmd(channels=8, max_L=1), 60, 0, 0.7, 7)
-    assert (mace["hidden_irreps"], mace["std"], mace["sel"]) == ("8x0e + 8x1o", 0.7, 60)
+    assert (mace["hidden_irreps"], mace["std"], mace["sel"]) == ("8x0e + 8x1o", 0.7, 90)
     nequip = network(Nequip(features=4, l_max=1), 60, 0, 1.0, 7)
     assert nequip["feature_irreps_hidden"] == "4x0e + 4x0o + 4x1e + 4x1o"
     assert nequip["irreps_edge_sh"] == "1x0e + 1x1o"

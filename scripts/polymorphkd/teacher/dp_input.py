@@ -17,6 +17,10 @@ CHECKPOINTS = 20
 _DYNAMIC = 10
 """DPA-3 counts neighbours as they are and takes a tenth of `sel` for their usual number."""
 
+_SPARE = 1.5
+"""Room of MACE and NequIP for neighbours beyond those of the training set: a denser frame
+would lose the farthest of them without a word, and unused room costs next to nothing."""
+
 
 def _dpa(settings: Dpa, sel: int, angle_sel: int, seed: int) -> dict[str, Any]:
     """DPA-3 as its authors recommend it (dynamic selection, compressed angles)."""
@@ -69,7 +73,7 @@ def _mace(settings: MaceDeepmd, sel: int, force_scale: float) -> dict[str, Any]:
     ]
     return {
         "type": "mace",
-        "sel": sel,
+        "sel": round(_SPARE * sel),
         "r_max": settings.r_max,
         "max_ell": settings.max_ell,
         "correlation": settings.correlation,
@@ -89,7 +93,7 @@ def _nequip(settings: Nequip, sel: int) -> dict[str, Any]:
     ]
     return {
         "type": "nequip",
-        "sel": sel,
+        "sel": round(_SPARE * sel),
         "r_max": settings.r_max,
         "num_layers": settings.layers,
         "l_max": settings.l_max,
