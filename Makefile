@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help env demo test test-fast test-slurm evidence lint format doctor unlock slurm-profile clean
+.PHONY: help env env-teachers demo test test-fast test-slurm evidence lint format doctor unlock slurm-profile clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,12 @@ env: $(STAMP) ## build the virtual environment .venv from requirements.lock
 $(STAMP): requirements.lock envs/gpaw/siteconfig.py pyproject.toml
 	@bash envs/build.sh "$(PYTHON)" "$(VENV)"
 	@touch $(STAMP)
+
+env-teachers: .venv-teachers/.complete ## build the optional environment of the teachers dpa, mace-deepmd and nequip
+
+.venv-teachers/.complete: requirements-teachers.txt envs/teachers.sh
+	@bash envs/teachers.sh "$(PYTHON)" .venv-teachers
+	@touch $@
 
 demo: $(STAMP) ## the whole chain for Al on real DFT -> results/Al/report.html
 	$(BIN)/snakemake --config materials=[Al]

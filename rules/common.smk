@@ -171,10 +171,17 @@ def model_files(wildcards):
     return [f"results/{wildcards.material}/student/{wildcards.model}/model.pb"]
 
 
+def teacher_settings(wildcards):
+    """Settings of the chosen family of teachers alone: another's change no result."""
+    chosen = settings(wildcards).teacher
+    names = ["kind", chosen.section] + ["environment"] * (chosen.kind != "mace")
+    return {name: section("teacher")(wildcards)[name] for name in names}
+
+
 def model_settings(wildcards):
     """Settings of the model that a wildcard names."""
     if wildcards.model == "teacher":
-        return section("teacher")(wildcards)
+        return teacher_settings(wildcards)
     return student_settings(wildcards)
 
 

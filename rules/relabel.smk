@@ -21,7 +21,7 @@ rule relabel_frames:
         runtime=growing(120),
     params:
         settings=section("relabel"),
-        teacher=section("teacher"),
+        teacher=teacher_settings,
         elements=section("elements"),
         seed=section("seed"),
         algorithm=algorithm("teacher"),

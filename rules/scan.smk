@@ -83,6 +83,7 @@ rule measure_scanned:
         runtime=growing(30),
     params:
         settings=section("deploy"),
+        volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,
         student=scanned_settings,
         elements=section("elements"),
         seed=section("seed"),

@@ -19,7 +19,7 @@ rule train_teacher:
         mem_mb=growing(4000),
         runtime=growing(240),
     params:
-        settings=section("teacher"),
+        settings=teacher_settings,
         elements=section("elements"),
         seed=section("seed"),
         algorithm=algorithm("teacher"),

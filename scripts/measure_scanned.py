@@ -19,7 +19,7 @@ with job(snakemake.log[0], f"scan {entry}"):
         material,
         entry,
         crystal["structure"],
-        crystal["V0_A3_per_atom"],
+        crystal.get("V0_A3_per_atom") or params.volume,  # none: no minimum was found
         params.elements,
         rng(params.seed, material, "deploy", "example"),
     )

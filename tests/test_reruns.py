@@ -12,9 +12,9 @@ import pytest
 from ase.build import bulk
 from ase.io import write
 from conftest import COMMON, SMALL, SPLIT, Project
+from mace_files import untrained_mace
 from polymorphkd.frames import write_frames
 from polymorphkd.readers import read_frames
-from teachers import untrained_mace
 
 
 def small(**changes) -> dict:

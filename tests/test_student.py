@@ -18,19 +18,16 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from polymorphkd.deepmd.curve import learning_curve
+from polymorphkd.deepmd.data import largest_neighbour_counts, sel_from_counts, write_systems
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, from_atoms, write_frames
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Deepmd, Student
 from polymorphkd.student import TrainingJob, deepmd_process, load_student, train_student
-from polymorphkd.student.curve import learning_curve
-from polymorphkd.student.data import (
-    largest_neighbour_counts,
-    read_training_set,
-    write_systems,
-)
-from polymorphkd.student.deepmd_input import sel_from_counts, training_input
+from polymorphkd.student.deepmd_input import training_input
 from polymorphkd.student.deepmd_process import last_checkpoint, run_training
+from polymorphkd.teacher.training import read_training_set
 
 STEPS = 600
 SETTINGS = Student(

@@ -14,8 +14,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 from conftest import COMMON, REPOSITORY, SMALL, job_stats
+from mace_files import untrained_mace
 from polymorphkd.frames import Frames, from_atoms, write_frames
-from teachers import untrained_mace
 
 
 def small(**changes) -> dict:

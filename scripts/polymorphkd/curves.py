@@ -62,7 +62,7 @@ def draw_curves(folder: Path, output: Path) -> list[str]:
     teachers, students = read_curves(folder)
     if not teachers and not students:
         raise InputError(f"{folder}: no training has written a learning curve there yet")
-    from .plots.learning import STUDENT, TEACHER, draw_students, draw_teachers
+    from .plots.learning import STUDENT, TEACHER, draw_students, draw_teachers, time_unit
     from .plots.style import PANEL, figure
 
     panels = 2 * bool(teachers) + 2 * bool(students)
@@ -80,8 +80,9 @@ def draw_curves(folder: Path, output: Path) -> list[str]:
     lines = []
     for name, curve in teachers.items():
         last = curve.iloc[-1]
+        unit = time_unit(curve)
         lines.append(
-            f"{name}: epoch {int(last['epoch'])}, validation force {last['force_meV_per_A']:.0f} "
+            f"{name}: {unit} {int(last[unit])}, validation force {last['force_meV_per_A']:.0f} "
             f"meV/Å, energy {last['energy_meV_per_atom']:.1f} meV/atom"
         )
     for name, curve in students.items():

@@ -107,6 +107,23 @@ def _engines(settings: list[Settings]) -> Iterator[Check]:
         yield Check(f"DFT engine {name}", problem is None, detail, problem or "", bool(users))
 
 
+def _teachers(settings: list[Settings]) -> Iterator[Check]:
+    """The second environment for every family that a material asks for."""
+    from .teacher.dp_environment import located, versions
+
+    for one in settings:
+        if one.teacher.kind == "mace":
+            continue
+        name = f"teacher {one.teacher.kind}"
+        try:
+            found = versions(located(one.teacher.environment), one.teacher.kind)
+        except EngineError as error:
+            yield Check(name, False, f"(used by {one.material})", str(error))
+        else:
+            packages = ", ".join(f"{package} {version}" for package, version in found.items())
+            yield Check(name, True, f"{packages} (used by {one.material})")
+
+
 def _command(name: str, program_name: str, fix: str) -> Check:
     path = shutil.which(program_name)
     return Check(name, path is not None, path or "", fix, needed=False)
@@ -172,6 +189,7 @@ def checks(material: str | None = None) -> Iterator[Check]:
         yield kernels.result()
         yield from _engines(settings)
         yield mace.result()
+        yield from _teachers(settings)
         yield deepmd.result()
         yield lammps.result()
         yield slurm.result()

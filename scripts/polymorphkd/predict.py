@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
+from .errors import EngineError
 from .frames import Frames
 
 
@@ -17,3 +21,33 @@ class Predictor(Protocol):
         (eV/Å^3, ASE sign and order) are all filled; existing labels are replaced.
         """
         ...
+
+
+def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energies, forces and stresses of labelled frames; a stress that a frame lacks is NaN."""
+    if frames.energy is None or frames.forces is None:
+        raise ValueError("the frames have no labels")
+    stress = np.full((len(frames), 6), np.nan) if frames.stress is None else frames.stress
+    return frames.energy, frames.forces, stress
+
+
+def require(model: str, known: Sequence[str], elements: Sequence[str]) -> None:
+    """Check that a model knows all `elements`.
+
+    Parameters
+    ----------
+    model : str
+        What the message calls it, such as the file's path.
+    known, elements : sequence of str
+        Chemical symbols.
+
+    Raises
+    ------
+    EngineError
+        One is unknown.
+    """
+    unknown = [symbol for symbol in elements if symbol not in known]
+    if unknown:
+        raise EngineError(
+            f"{model}: does not know {', '.join(unknown)}; it was trained for {', '.join(known)}"
+        )

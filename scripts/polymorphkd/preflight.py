@@ -22,7 +22,7 @@ from .seeds.melt_quench import is_prototype, start_cell
 from .seeds.prototypes import prototype, repeated
 from .settings import AseEngine, Settings
 from .settings.seeds import PrototypeName
-from .teacher import load_teacher
+from .teacher import check_teacher
 
 
 def preflight(settings: Settings) -> None:
@@ -54,12 +54,7 @@ def preflight(settings: Settings) -> None:
             raise EngineError(f"{where}: label.engine: {settings.label.engine}: {problem}")
         if settings.label.converge is not None:
             scan_engines(settings.label)
-    for package, module, key in (
-        ("mace-torch", "mace", "teacher.kind"),
-        ("deepmd-kit", "deepmd", "student.kind"),
-    ):
-        if find_spec(module) is None:
-            raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
+    _check_models(settings, where)
     if settings.properties.structure not in ("fcc", "bcc", "hcp", "diamond"):
         raise ConfigError(f"{where}: properties.structure: {settings.properties.structure!r}")
 
@@ -89,15 +84,22 @@ def _check_inputs(settings: Settings) -> None:
             check_frames(frames, settings.elements, str(path))
         except InputError as error:
             raise InputError(f"inputs.{key}: {error}") from None
-    for path in inputs.teacher:
-        if not Path(path).is_file():
-            raise InputError(f"inputs.teacher: {path}: no such file")
-    if inputs.teacher:
-        # Opened now, which takes seconds: DFT may run for days before the teacher is needed.
+
+
+def _check_models(settings: Settings, where: str) -> None:
+    """What the run trains is installed, and the user's own models know the elements."""
+    needed = [("deepmd-kit", "deepmd", "student.kind")]
+    if settings.teacher.kind == "mace":
+        needed.append(("mace-torch", "mace", "teacher.kind"))
+    for package, module, key in needed:
+        if find_spec(module) is None:
+            raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
+    own = settings.inputs.teacher
+    if own or settings.teacher.kind != "mace":  # loading MACE takes seconds
         try:
-            load_teacher(settings.teacher, inputs.teacher, settings.elements)
+            check_teacher(settings.teacher, own, settings.elements)
         except EngineError as error:
-            raise InputError(f"inputs.teacher: {error}") from None
+            raise EngineError(f"{where}: {error}") from None
 
 
 def _check_generator(settings: Settings, where: str) -> None:

@@ -26,21 +26,29 @@ STUDENT = {
 """Columns of a student's curve, with their titles."""
 
 
+def time_unit(curve: pd.DataFrame) -> str:
+    """Column that counts the training of a teacher: ``epoch``, or ``step``."""
+    return "epoch" if "epoch" in curve else "step"
+
+
 def draw_teachers(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -> None:
-    """Validation error of every teacher per epoch; stage two is marked."""
+    """Validation error of every teacher per epoch or step; MACE's stage two is marked."""
+    unit = "epoch"
     for i, (name, curve) in enumerate(curves.items()):
+        unit = time_unit(curve)
         axes.plot(
-            curve["epoch"], curve[column], color=MODELS["teacher"].colour,
+            curve[unit], curve[column], color=MODELS["teacher"].colour,
             alpha=1 - 0.6 * i / max(len(curves), 1), label=name if len(curves) > 1 else None,
         )  # fmt: skip
-        second = curve.loc[curve["stage"] == 2, "epoch"]
+        stages = curve.get("stage", pd.Series(1, index=curve.index))
+        second = curve.loc[stages == 2, unit]
         if i == 0 and len(second):
             axes.axvline(second.min(), color="#8A9099", ls=":", lw=1.2)
             axes.text(second.min(), 1, " stage two", transform=axes.get_xaxis_transform(),
                       va="top", fontsize=8.5, color="#555B63")  # fmt: skip
     if len(curves) > 1:
         axes.legend()
-    axes.set(xlabel="epoch", ylabel=TEACHER[column], yscale="log", title="teacher, validation set")
+    axes.set(xlabel=unit, ylabel=TEACHER[column], yscale="log", title="teacher, validation set")
     plain_log(axes.yaxis)
 
 

@@ -154,10 +154,9 @@ def training_section(run: Run) -> Section:
     blocks: list[Block] = []
     if run.teachers:
         files = [f"teacher/metrics_{k}.json" for k in range(len(run.teachers))]
-        caption = (
-            "Validation errors of the teacher after each epoch; stage two weighs energies and "
-            "stresses more."
-        )
+        caption = "Errors of the teacher on the validation set while it trains."
+        if any("stage" in point for m in run.teachers.values() for point in m["learning_curve"]):
+            caption += " Stage two weighs energies and stresses more."
         origins = [Origin("train_teacher", file) for file in files]
         blocks.append(FigureBlock(teacher_curves(run), caption, origins))
     else:

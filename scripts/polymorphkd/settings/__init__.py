@@ -22,6 +22,7 @@ from .seeds import Inputs, MDStage, MeltQuench, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
 from .teacher import Mace, Relabel, Teacher, Walk
+from .teacher_deepmd import DeepmdTorch, Dpa, MaceDeepmd, Nequip
 from .use import Deploy, Properties
 from .vasp_sets import with_set_potentials
 
@@ -35,8 +36,10 @@ __all__ = [
     "Cp2k",
     "Cp2kKind",
     "Deepmd",
+    "DeepmdTorch",
     "Deploy",
     "Displacements",
+    "Dpa",
     "Espresso",
     "Gate",
     "Gates",
@@ -47,7 +50,9 @@ __all__ = [
     "Landscape",
     "MDStage",
     "Mace",
+    "MaceDeepmd",
     "MeltQuench",
+    "Nequip",
     "Pool",
     "Program",
     "Properties",

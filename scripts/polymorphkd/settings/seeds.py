@@ -35,7 +35,9 @@ class Inputs(Section):
         "frame has one, REF_stress (eV/Å^3); no DFT is run then",
     )
     teacher: list[str] = Field(
-        [], description="MACE model files of your own; no teacher is trained then"
+        [],
+        description="Model files of your own, one or a committee, of the family teacher.kind; "
+        "no teacher is trained then",
     )
 
 

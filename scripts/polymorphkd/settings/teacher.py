@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from .base import Count, Fraction, Positive, Section
+from .teacher_deepmd import Dpa, MaceDeepmd, Nequip
 
 
 class Mace(Section):
@@ -52,11 +53,30 @@ class Mace(Section):
 class Teacher(Section):
     """Message-passing teacher."""
 
-    kind: Literal["mace"] = Field("mace", description="Teacher family")
+    kind: Literal["mace", "dpa", "mace-deepmd", "nequip"] = Field(
+        "mace",
+        description="Teacher family; all but mace train in an environment of their own "
+        "(`make env-teachers`)",
+    )
     n_models: int = Field(
         1, ge=1, le=16, description="Committee size; each model has its own seed"
     )
+    environment: str = Field(
+        ".venv-teachers",
+        description="Folder of the environment of dpa, mace-deepmd and nequip, absolute or from "
+        "where Snakemake runs",
+    )
     mace: Mace = Field(Mace(), description="Settings of the teacher mace")
+    dpa: Dpa = Field(Dpa(), description="Settings of the teacher dpa")
+    mace_deepmd: MaceDeepmd = Field(
+        MaceDeepmd(), description="Settings of the teacher mace-deepmd"
+    )
+    nequip: Nequip = Field(Nequip(), description="Settings of the teacher nequip")
+
+    @property
+    def section(self) -> str:
+        """Name of the section of the chosen family."""
+        return self.kind.replace("-", "_")
 
 
 class Walk(Section):

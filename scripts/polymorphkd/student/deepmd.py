@@ -17,25 +17,20 @@ from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.stress import full_3x3_to_voigt_6_stress
 
+from ..deepmd.data import largest_neighbour_counts, sel_from_counts, write_systems
+from ..deepmd.predictor import DeepmdPredictor
 from ..errors import EngineError, StageError
 from ..frames import Frames, concatenate, from_atoms
+from ..predict import labels_of
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
-from ..teacher.training import labels_of, naming_suspects, rmse, warn_if_useless
+from ..teacher.training import naming_suspects, read_training_set, rmse, warn_if_useless
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
-from .data import (
-    by_type,
-    compositions,
-    largest_neighbour_counts,
-    read_training_set,
-    write_systems,
-)
-from .deepmd_input import sel_from_counts, training_input
+from .deepmd_input import training_input
 from .deepmd_process import freeze_and_compress, run_training
 from .training import VARIANTS, TrainingJob
 
@@ -43,77 +38,39 @@ COMPRESSION_TOLERANCE = 5e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
 
 
-class DeepmdPredictor:
+def load(model: Path) -> DeepmdPredictor:
     """A frozen or compressed DeePMD model.
-
-    Parameters
-    ----------
-    model : Path
 
     Raises
     ------
     EngineError
         The file is not a model that this DeePMD-kit reads.
     """
+    if not model.is_file():
+        raise EngineError(f"{model}: no such file")
+    # Read by deepmd and TensorFlow when they are imported; unset means all cores,
+    # which is ten times slower when they are shared.
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
+    os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from google.protobuf.message import DecodeError
 
-    def __init__(self, model: Path) -> None:
-        if not model.is_file():
-            raise EngineError(f"{model}: no such file")
-        # Read by deepmd and TensorFlow when they are imported; unset means all cores,
-        # which is ten times slower when they are shared.
-        threads = os.environ.get("OMP_NUM_THREADS", "1")
-        os.environ.setdefault("OMP_NUM_THREADS", threads)
-        os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", threads)
-        os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", threads)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from google.protobuf.message import DecodeError
+    try:
+        model.open("rb").close()  # what TensorFlow cannot open is an error of its own
+        from deepmd.infer import DeepPot
 
-        try:
-            model.open("rb").close()  # what TensorFlow cannot open is an error of its own
-            from deepmd.infer import DeepPot
-
-            self._potential: Any = DeepPot(str(model))
-        except (
-            DecodeError,  # no graph, or cut off
-            KeyError,  # a graph, but of no model
-            RuntimeError,  # of another version
-            ValueError,  # a suffix of no backend
-            ImportError,  # a backend that is not installed
-            OSError,
-        ) as error:
-            raise EngineError(f"{model}: cannot be loaded as a DeePMD model ({error})") from error
-        self.elements: list[str] = list(self._potential.get_type_map())
-
-    def predict(self, frames: Frames) -> Frames:
-        """Energies (eV), forces (eV/Å) and stresses (eV/Å^3); see `predict.Predictor`.
-
-        Raises
-        ------
-        InputError
-            An element that the model does not know.
-        """
-        result = frames.without_labels()
-        result.energy = np.zeros(len(frames))
-        result.forces = np.zeros((len(frames.numbers), 3))
-        result.stress = np.zeros((len(frames), 6))
-        order = by_type(frames, self.elements)
-        numbers = {symbol: n for n, symbol in enumerate(self.elements)}
-        for indices in compositions(frames, self.elements).values():
-            atoms = np.array([order[frames.atoms_of(int(i))] for i in indices])
-            types = [numbers[chemical_symbols[n]] for n in frames.numbers[atoms[0]]]
-            energy, forces, virial = self._potential.eval(
-                frames.positions[atoms].reshape(len(indices), -1),
-                frames.cells[indices].reshape(-1, 9),
-                types,
-            )[:3]
-            result.energy[indices] = energy.reshape(-1)
-            result.forces[atoms] = forces
-            stress = -virial.reshape(-1, 3, 3) / frames.volumes[indices][:, None, None]
-            result.stress[indices] = [full_3x3_to_voigt_6_stress(one) for one in stress]
-        return result
-
-
-load = DeepmdPredictor
+        return DeepmdPredictor(DeepPot(str(model)))
+    except (
+        DecodeError,  # no graph, or cut off
+        KeyError,  # a graph, but of no model
+        RuntimeError,  # of another version
+        ValueError,  # a suffix of no backend
+        ImportError,  # a backend that is not installed
+        OSError,
+    ) as error:
+        raise EngineError(f"{model}: cannot be loaded as a DeePMD model ({error})") from error
 
 
 def train(settings: Student, job: TrainingJob) -> None:

@@ -8,23 +8,8 @@ from typing import Any
 
 from ..settings import Deepmd
 
-SEL_MARGIN = 1.1
-"""Neighbours beyond the largest count of the data that the descriptor makes room for."""
-
-SEL_STEP = 4
-"""`sel` is rounded up to a multiple of this, as DeePMD does itself."""
-
 PROGRESS_LINES = 200
 """Lines of the learning curve; a checkpoint is kept at every tenth."""
-
-
-def sel_from_counts(counts: Sequence[int]) -> list[int]:
-    """Room for neighbours per element from the largest counts in the data.
-
-    Neighbours beyond `sel` would be dropped silently, which breaks energy conservation,
-    so there is a margin for configurations denser than any in the data.
-    """
-    return [max(SEL_STEP, -(-int(n * SEL_MARGIN + 1) // SEL_STEP) * SEL_STEP) for n in counts]
 
 
 def probabilities(n_dft: int, n_teacher: int, dft_probability: float) -> str:

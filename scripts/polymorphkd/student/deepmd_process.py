@@ -2,86 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from ..errors import DivergedError, StageError
-from ..label.machine import ending
-from ..processes import die_with_parent, program, thread_environment
-from ..progress import Counter, logger
+from ..deepmd.curve import learning_curve
+from ..deepmd.process import check_finite, check_own_report, finish, follow, start
+from ..errors import DivergedError
+from ..processes import program, thread_environment
+from ..progress import logger
 from .checkpoints import last_checkpoint, usable_checkpoint
-from .curve import forget_after, learning_curve
+from .curve import forget_after
 
-_MARK = "----- dp "
-
-TAIL = 10_000
-"""Characters at the end of ``dp.log`` that may tell why a program failed."""
-
-_POLL_SECONDS = 1.0
-_NAN = re.compile(r"NaN detected at batch\s+(?P<step>\d+)")
+_KEY = "student.deepmd"
 
 
 def _start(
     arguments: list[str], work: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    with (work / "dp.log").open("ab") as log:
-        log.write(f"{_MARK}{' '.join(arguments)}\n".encode())
-        log.flush()
-        return subprocess.Popen(
-            [program("dp"), "--tf", *arguments],
-            cwd=work,
-            env=dict(environment),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
-
-
-def _output(work: Path) -> str:
-    """What the last program printed; the log keeps all that ran in this folder."""
-    text = (work / "dp.log").read_text(errors="replace")
-    return text.rpartition(_MARK)[2].partition("\n")[2]
-
-
-def _last_line(work: Path) -> str:
-    lines = _output(work).splitlines()
-    telling = [line.strip() for line in lines if line.strip() and "libcudart" not in line]
-    return telling[-1] if telling else "no output"
-
-
-def _finish(child: subprocess.Popen[bytes], what: str, work: Path) -> None:
-    code = child.wait()
-    if code:
-        why = ending(code, _output(work)[-TAIL:], work)
-        raise StageError(
-            f"student: {what} failed ({why}): {_last_line(work)} (all of it in {work / 'dp.log'})"
-        )
-
-
-def _check_own_report(work: Path) -> None:
-    """DeePMD-kit looks for NaN itself, and ends: see whether that is why it did."""
-    found = _NAN.search(_last_line(work))
-    if found:
-        raise _diverged(int(found["step"]))
-
-
-def _diverged(step: float) -> DivergedError:
-    return DivergedError(
-        f"student: the training diverged: at step {step:.0f} the training error is "
-        "not a number; lower student.deepmd.learning_rate or check the labels"
-    )
-
-
-def _check_finite(curve: Mapping[str, list[float]]) -> None:
-    # Not the virial: it is NaN for a batch whose frames have none.
-    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A"):
-        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
-            if not math.isfinite(value):
-                raise _diverged(step)
+    return start([program("dp"), "--tf", *arguments], work, environment)
 
 
 def run_training(work: Path, steps: int, threads: int, weights: Path | None = None) -> int:
@@ -105,23 +46,23 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     StageError
         The child failed, was killed, or an error is no longer a number.
     """
-    start, checkpoint = usable_checkpoint(work)
-    if start >= steps:
+    begin, checkpoint = usable_checkpoint(work)
+    if begin >= steps:
         logger.info("training of %d steps is already complete", steps)
-        return start
+        return begin
     arguments = ["train", "input.json", "--skip-neighbor-stat"]
-    if start:
-        logger.info("resuming at step %d of %d from the last checkpoint", start, steps)
+    if begin:
+        logger.info("resuming at step %d of %d from the last checkpoint", begin, steps)
         arguments += ["--restart", checkpoint]
     elif weights is not None:
         trained = weights.resolve() / last_checkpoint(weights)[1]
         arguments += ["--init-model", str(trained)]
-    forget_after(work, start)
+    forget_after(work, begin)
     child = _start(arguments, work, thread_environment(threads))
     try:
-        _follow(child, work, start, steps)
+        follow(child, begin, steps, partial(_look, work))
         if child.returncode:
-            _check_own_report(work)
+            check_own_report(work, _KEY)
     except DivergedError as error:
         child.kill()
         child.wait()
@@ -129,8 +70,8 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     finally:
         child.kill()
         child.wait()
-    _finish(child, "dp train", work)
-    return start
+    finish(child, "student", "dp train", work)
+    return begin
 
 
 def _kept(work: Path) -> str:
@@ -141,23 +82,14 @@ def _kept(work: Path) -> str:
     return f"the last good checkpoint, of step {step}, is kept as {work / name}"
 
 
-def _follow(child: subprocess.Popen[bytes], work: Path, start: int, steps: int) -> None:
-    counter: Counter | None = None  # made at the first line: start-up would spoil the rate
-    ended = False
-    while not ended:
-        try:
-            child.wait(timeout=_POLL_SECONDS)
-            ended = True
-        except subprocess.TimeoutExpired:
-            pass
-        curve = learning_curve(work)
-        _check_finite(curve)
-        done = int(curve["step"][-1]) - start if curve["step"] else 0
-        if counter is None and done > 0:
-            counter = Counter(steps - start, "steps")
-        if counter is not None and done > counter.done:
-            force = 1e3 * curve["force_valid_eV_per_A"][-1]
-            counter.step(done - counter.done, f"validation batch RMSE force {force:.0f} meV/Å")
+def _look(work: Path) -> tuple[int, str]:
+    """Last step so far and what to say about it; see `process.follow`."""
+    curve = learning_curve(work)
+    check_finite(curve, _KEY)
+    if not curve["step"]:
+        return 0, ""
+    force = 1e3 * curve["force_valid_eV_per_A"][-1]
+    return int(curve["step"][-1]), f"validation batch RMSE force {force:.0f} meV/Å"
 
 
 def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
@@ -179,5 +111,5 @@ def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
         ["freeze", "-o", "frozen.pb"],
         ["compress", "-i", "frozen.pb", "-o", "compressed.pb", "-t", "input.json"],
     ):
-        _finish(_start(arguments, work, environment), f"dp {arguments[0]}", work)
+        finish(_start(arguments, work, environment), "student", f"dp {arguments[0]}", work)
     return work / "frozen.pb", work / "compressed.pb"

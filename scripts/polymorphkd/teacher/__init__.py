@@ -1,7 +1,8 @@
 """Message-passing teachers: training, committees, and labels for the supplementary frames.
 
-A teacher family is a module named in `BACKENDS` that offers ``train`` and ``load``; it is
-imported only when used, because the libraries behind it take seconds to load.
+A teacher family is a module named in `BACKENDS` that offers ``train``, ``load`` and
+``check_installed``; it is imported only when used, because the libraries behind it take seconds
+to load.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
+from ..errors import EngineError, InputError
 from ..predict import Predictor
 from ..settings import Teacher
 from .committee import Committee
@@ -20,10 +21,17 @@ from .training import TrainingJob, quiet
 ALGORITHM_VERSION = 1
 """Raise when a change of code should retrain existing teachers."""
 
-BACKENDS = {"mace": ".mace"}
+BACKENDS = {"mace": ".mace", "dpa": ".dp", "mace-deepmd": ".dp", "nequip": ".dp"}
 """Module of each teacher family, relative to this package."""
 
-__all__ = ["ALGORITHM_VERSION", "BACKENDS", "TrainingJob", "load_teacher", "train_teacher"]
+__all__ = [
+    "ALGORITHM_VERSION",
+    "BACKENDS",
+    "TrainingJob",
+    "check_teacher",
+    "load_teacher",
+    "train_teacher",
+]
 
 
 def _backend(settings: Teacher) -> Any:
@@ -45,7 +53,39 @@ def train_teacher(settings: Teacher, job: TrainingJob) -> None:
     InputError, StageError, EngineError
         Unusable training data, a training that failed or diverged, a missing device.
     """
-    _backend(settings).train(settings.mace, job)
+    _backend(settings).train(settings, job)
+
+
+def check_teacher(settings: Teacher, models: Sequence[str], elements: Sequence[str]) -> None:
+    """Refuse, before any job, model files that cannot be used, or a family that cannot train.
+
+    Parameters
+    ----------
+    settings : Teacher
+    models : sequence of str
+        The user's own files; none where a teacher is to be trained.
+    elements : sequence of str
+
+    Raises
+    ------
+    InputError
+        A file is absent, is no model of this family, or does not know an element.
+    EngineError
+        What the family needs is not installed.
+    """
+    for path in models:
+        if not Path(path).is_file():
+            raise InputError(f"inputs.teacher: {path}: no such file")
+    backend = _backend(settings)
+    backend.check_installed(settings)
+    # On the CPU: the machine that starts the run need not have the GPU of the jobs.
+    family = getattr(settings, settings.section).model_copy(update={"device": "cpu"})
+    here = settings.model_copy(update={settings.section: family})
+    for path in models:
+        try:
+            backend.load(Path(path), here, elements)
+        except EngineError as error:
+            raise InputError(f"inputs.teacher: {error}") from None
 
 
 def load_teacher(
@@ -70,5 +110,5 @@ def load_teacher(
     if not models:
         raise EngineError("teacher: no model file given; expected at least one")
     backend = _backend(settings)
-    members = [backend.load(Path(path), settings.mace, elements) for path in models]
+    members = [backend.load(Path(path), settings, elements) for path in models]
     return members[0] if len(members) == 1 else Committee(members)

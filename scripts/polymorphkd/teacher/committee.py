@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..frames import Frames
-from ..predict import Predictor
-from .training import labels_of
+from ..predict import Predictor, labels_of
 
 SPREAD = "force_spread"
 """Metadata column with the largest committee standard deviation of a force component."""

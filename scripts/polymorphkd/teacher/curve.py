@@ -1,4 +1,4 @@
-"""The learning curve that MACE writes while it trains; read without loading torch."""
+"""The learning curve that a teacher writes while it trains; read without loading torch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,49 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..deepmd.curve import table
+
+_VALIDATION = {
+    "E_RMSE(meV/atom)": "energy_meV_per_atom",
+    "F_RMSE(meV/Å)": "force_meV_per_A",
+    "S_RMSE(meV/Å³)": "stress_meV_per_A3",
+}
+"""Columns of DeePMD's ``val.log``."""
+
 
 def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
-    """Validation errors per epoch from MACE's own results file.
+    """Validation errors so far, of whatever family trains in `work`.
 
-    After a resumed training an epoch can occur twice; the later entry counts.
+    After a resumed training an epoch or step can occur twice; the later entry counts.
 
     Parameters
     ----------
     work : Path
         Folder of the training.
     stage_two : int
-        First epoch of stage two, 0 for none.
+        First epoch of MACE's stage two, 0 for none.
+
+    Returns
+    -------
+    list of dict
+        ``epoch``, ``stage`` and ``loss`` (mace) or ``step`` (other families), and the errors of
+        the validation set: ``energy_meV_per_atom``, ``force_meV_per_A``, ``stress_meV_per_A3``.
     """
+    return _mace_curve(work, stage_two) or deepmd_curve(work)
+
+
+def deepmd_curve(work: Path) -> list[dict[str, Any]]:
+    """Validation errors per step from DeePMD's own file."""
+    names, rows = table(work / "val.log")
+    return [
+        {"step": int(row[0])}
+        | {title: row[names.index(name)] for name, title in _VALIDATION.items() if name in names}
+        for row in rows
+    ]
+
+
+def _mace_curve(work: Path, stage_two: int) -> list[dict[str, Any]]:
+    """Validation errors per epoch from MACE's own results file."""
     curve: dict[int, dict[str, Any]] = {}
     for path in sorted((work / "results").glob("*_train.txt")):
         for line in path.read_text().splitlines():

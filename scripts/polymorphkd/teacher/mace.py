@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ase.data import atomic_numbers
@@ -12,25 +14,42 @@ from ..frames import Frames, write_frames
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
-from ..settings import Mace
-from . import mace_process
+from ..settings import Mace, Teacher
+from . import mace_model, mace_process
 from .curve import learning_curve
-from .mace_model import MaceModel, load, resolve_device
+from .mace_model import MaceModel, resolve_device
 from .reference import reference_energies
-from .training import TrainingJob, naming_suspects, read_labelled, rmse, warn_if_useless
+from .training import (
+    TrainingJob,
+    naming_suspects,
+    read_labelled,
+    report_errors,
+    rmse,
+    warn_if_useless,
+)
 
-__all__ = ["load", "train"]
+__all__ = ["check_installed", "load", "train"]
 
 _NAME = "teacher"
 
 
-def train(settings: Mace, job: TrainingJob) -> None:
+def check_installed(settings: Teacher) -> None:
+    """Nothing is left to check where this module could be imported."""
+
+
+def load(path: Path, settings: Teacher, elements: Sequence[str] = ()) -> MaceModel:
+    """Open a model file; see :func:`.mace_model.load`."""
+    return mace_model.load(path, settings.mace, elements)
+
+
+def train(teacher: Teacher, job: TrainingJob) -> None:
     """Train one model; see :func:`polymorphkd.teacher.train_teacher`.
 
     Stage one weighs forces; stage two, with a lower constant learning rate, weighs energies
     and stresses.  Validation and the saved model use the exponential moving average of the
     weights, and the epoch of stage two with the lowest validation loss is kept.
     """
+    settings = teacher.mace
     sets = {name: read_labelled(getattr(job, name), job.elements) for name in ("train", "valid")}
     references = reference_energies(sets["train"], job.elements)
     for symbol, energy in references.items():
@@ -45,13 +64,13 @@ def train(settings: Mace, job: TrainingJob) -> None:
         source = job.work / f"{_NAME}{'_stagetwo' if _stage_two(settings) else ''}.model"
         if not source.is_file():
             raise StageError(f"teacher: mace_run_train ended without writing {source}")
-        model = load(source, settings, job.elements)
+        model = mace_model.load(source, settings, job.elements)
         metrics = _metrics(settings, job, sets, model) | {
             "device": device,
             "resumed_from_epoch": resumed,
             "reference_energies_eV": references,
         }
-        _report(metrics)
+        report_errors(metrics)
         warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
         write_json(job.metrics, metrics)
         with atomic_path(job.model) as temporary:
@@ -139,16 +158,3 @@ def _metrics(
         **{name: rmse(frames, model.predict(frames)) for name, frames in sets.items()},
         "learning_curve": learning_curve(job.work, _stage_two(settings)),
     }
-
-
-def _report(metrics: dict[str, Any]) -> None:
-    for name in ("train", "valid"):
-        errors = metrics[name]
-        stress = errors["stress_GPa"]
-        logger.info(
-            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, %s",
-            name,
-            errors["energy_meV_per_atom"],
-            errors["force_meV_per_A"],
-            "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
-        )

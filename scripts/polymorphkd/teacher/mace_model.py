@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 from mace.data import AtomicData, config_from_atoms
 from mace.tools import AtomicNumberTable
@@ -17,6 +17,7 @@ from mace.tools.torch_tools import default_dtype
 
 from ..errors import EngineError
 from ..frames import Frames
+from ..predict import require
 from ..settings import Mace
 from .training import quiet
 
@@ -130,12 +131,7 @@ class MaceModel:
 
     def require(self, elements: Sequence[str]) -> None:
         """Raise EngineError unless the model knows all `elements`."""
-        unknown = [symbol for symbol in elements if atomic_numbers[symbol] not in self.numbers.zs]
-        if unknown:
-            raise EngineError(
-                f"{self.name}: does not know {', '.join(unknown)}; it was trained for "
-                f"{', '.join(self.elements)}"
-            )
+        require(self.name, self.elements, elements)
 
     def predict(self, frames: Frames) -> Frames:
         """Energies (eV), forces (eV/Å) and stresses (eV/Å^3) of all frames.

@@ -9,12 +9,11 @@ import pandas as pd
 
 from ..errors import StageError
 from ..frames import Frames, concatenate
-from ..predict import Predictor
+from ..predict import Predictor, labels_of
 from ..progress import Counter, logger
 from ..select import near
 from ..settings import Landscape, Relabel
 from .committee import SPREAD
-from .training import labels_of
 
 FIDELITY = "teacher"
 """Value of the metadata column ``fidelity`` of frames that a teacher labelled."""

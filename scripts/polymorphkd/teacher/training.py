@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -16,6 +17,7 @@ from ase.units import GPa
 from ..errors import DivergedError, InputError
 from ..frames import Frames
 from ..labelled import has_stress, read_labels
+from ..predict import labels_of
 from ..progress import logger
 
 
@@ -108,6 +110,26 @@ LARGE_FORCE = 100.0
 SMALL_FORCE = 10.0
 """Force RMSE (meV/Å) that is no failure, however symmetric the validation frames are."""
 
+
+def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
+    """Frames fit for a training of DeePMD-kit, in the order of their ids.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_labelled`, or a frame has an open boundary (a virial needs a periodic
+        cell).
+    """
+    frames = read_labelled(path, elements)
+    open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
+    if len(open_frames):
+        raise InputError(
+            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the model "
+            "trains on virials and needs periodic cells"
+        )
+    return frames.sorted_by_id()
+
+
 N_SUSPECTS = 3
 """Frames of each kind that the message of a diverged training names."""
 
@@ -167,14 +189,6 @@ def warn_if_useless(errors: dict[str, float | None], valid: Frames, train: Frame
         )
 
 
-def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energies, forces and stresses of labelled frames; a stress that a frame lacks is NaN."""
-    if frames.energy is None or frames.forces is None:
-        raise ValueError("the frames have no labels")
-    stress = np.full((len(frames), 6), np.nan) if frames.stress is None else frames.stress
-    return frames.energy, frames.forces, stress
-
-
 def rmse(reference: Frames, predicted: Frames) -> dict[str, float | None]:
     """Root-mean-square errors of labels against a reference on the same frames.
 
@@ -198,3 +212,17 @@ def rmse(reference: Frames, predicted: Frames) -> dict[str, float | None]:
         "force_meV_per_A": 1e3 * root_mean_square(forces),
         "stress_GPa": root_mean_square(full) / GPa if len(full) else None,
     }
+
+
+def report_errors(metrics: Mapping[str, Any]) -> None:
+    """Log the errors of a trained model on its two sets."""
+    for name in ("train", "valid"):
+        errors = metrics[name]
+        stress = errors["stress_GPa"]
+        logger.info(
+            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, %s",
+            name,
+            errors["energy_meV_per_atom"],
+            errors["force_meV_per_A"],
+            "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
+        )

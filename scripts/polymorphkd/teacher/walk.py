@@ -133,9 +133,9 @@ def _snapshots(
         walkers.drift()
         moved = walkers.now(step)
         forces, lost = _forces(walkers, moved, teacher, settings)
-        found.append(
-            moved if step % settings.walk.every == 0 else moved.take(np.flatnonzero(lost))
-        )
+        counter.step(len(moved))
+        due = step % settings.walk.every == 0
+        found.append(moved if due else moved.take(np.flatnonzero(lost)))
         walkers.kick(forces)
     return found
 

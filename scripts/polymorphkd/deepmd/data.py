@@ -17,26 +17,13 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from ..errors import InputError
 from ..frames import Frames
 from ..labelled import has_stress
-from ..teacher.training import labels_of, read_labelled
+from ..predict import labels_of
 
+SEL_MARGIN = 1.1
+"""Neighbours beyond the largest count of the data that the descriptor makes room for."""
 
-def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
-    """Frames fit for training, in the order of their ids.
-
-    Raises
-    ------
-    InputError
-        A label is missing or not finite, an element is not in `elements`, or a frame has an
-        open boundary (DeePMD systems and the virial need a periodic cell).
-    """
-    frames = read_labelled(path, elements)
-    open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
-    if len(open_frames):
-        raise InputError(
-            f"{path}: frame {open_frames[0]} is not periodic along all three axes; the "
-            "student needs periodic cells"
-        )
-    return frames.sorted_by_id()
+SEL_STEP = 4
+"""`sel` is rounded up to a multiple of this, as DeePMD does itself."""
 
 
 def compositions(frames: Frames, elements: Sequence[str]) -> dict[str, np.ndarray]:
@@ -78,7 +65,7 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
     Parameters
     ----------
     frames : Frames
-        Labelled frames, ordered (see :func:`read_training_set`).
+        Labelled frames, sorted by id, so that the order of a file does not matter.
     elements : sequence of str
         Types of the model in order; also elements that no frame contains.
     folder : path
@@ -150,3 +137,12 @@ def largest_neighbour_counts(
             mine = centres[atoms.numbers[others] == atomic_numbers[symbol]]
             counts[column] = max(counts[column], np.bincount(mine, minlength=1).max())
     return [int(n) for n in counts], shortest
+
+
+def sel_from_counts(counts: Sequence[int]) -> list[int]:
+    """Room for neighbours per element from the largest counts in the data.
+
+    Neighbours beyond `sel` would be dropped silently, which breaks energy conservation,
+    so there is a margin for configurations denser than any in the data.
+    """
+    return [max(SEL_STEP, -(-int(n * SEL_MARGIN + 1) // SEL_STEP) * SEL_STEP) for n in counts]

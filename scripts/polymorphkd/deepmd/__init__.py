@@ -1,0 +1,1 @@
+"""What teachers and students of DeePMD-kit share: data, process, curve, prediction."""

@@ -1,0 +1,145 @@
+"""DeePMD-kit as a child process: started, followed, judged by how it ended."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..errors import DivergedError, StageError
+from ..label.machine import ending
+from ..processes import die_with_parent
+from ..progress import Counter
+
+LOG = "dp.log"
+"""File in the working folder with everything that the child prints."""
+
+_MARK = "----- dp "
+
+TAIL = 10_000
+"""Characters at the end of the log that may tell why a program failed."""
+
+_POLL_SECONDS = 1.0
+_NAN = re.compile(r"NaN detected at batch\s+(?P<step>\d+)")
+_NOISE = ("libcudart", "cuequivariance")  # lines about what is not installed
+
+
+def start(
+    command: Sequence[str], work: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start `command` in the folder `work`; it dies with this process."""
+    with (work / LOG).open("ab") as log:
+        log.write(f"{_MARK}{' '.join(command)}\n".encode())
+        log.flush()
+        return subprocess.Popen(
+            list(command),
+            cwd=work,
+            env=dict(environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=die_with_parent,
+        )
+
+
+def output(work: Path) -> str:
+    """What the last program printed; the log keeps all that ran in this folder."""
+    text = (work / LOG).read_text(errors="replace")
+    return text.rpartition(_MARK)[2].partition("\n")[2]
+
+
+def last_line(work: Path) -> str:
+    """Last telling line of what the last program printed."""
+    lines = output(work).splitlines()
+    telling = [
+        line.strip()
+        for line in lines
+        if line.strip() and not any(noise in line for noise in _NOISE)
+    ]
+    return telling[-1] if telling else "no output"
+
+
+def finish(child: subprocess.Popen[bytes], stage: str, what: str, work: Path) -> None:
+    """Wait for the child.
+
+    Parameters
+    ----------
+    child : Popen
+    stage : str
+        ``teacher`` or ``student``, which the message begins with.
+    what : str
+        The program, such as ``dp train``.
+    work : Path
+
+    Raises
+    ------
+    StageError
+        It failed or was killed.
+    """
+    code = child.wait()
+    if code:
+        why = ending(code, output(work)[-TAIL:], work)
+        raise StageError(
+            f"{stage}: {what} failed ({why}): {last_line(work)} (all of it in {work / LOG})"
+        )
+
+
+def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
+    """Raise DivergedError if a training error of the curve is not a number.
+
+    Parameters
+    ----------
+    curve : mapping
+        See :func:`.curve.learning_curve`.
+    key : str
+        Section of the settings, such as ``student.deepmd``, for the message.
+    """
+    # Not the virial: it is NaN for a batch whose frames have none.
+    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A"):
+        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
+            if not math.isfinite(value):
+                raise _diverged(step, key)
+
+
+def check_own_report(work: Path, key: str) -> None:
+    """DeePMD-kit looks for NaN itself, and ends: raise DivergedError if that is why it did."""
+    found = _NAN.search(last_line(work))
+    if found:
+        raise _diverged(int(found["step"]), key)
+
+
+def _diverged(step: float, key: str) -> DivergedError:
+    return DivergedError(
+        f"{key.partition('.')[0]}: the training diverged: at step {step:.0f} the training error "
+        f"is not a number; lower {key}.learning_rate or check the labels"
+    )
+
+
+def follow(
+    child: subprocess.Popen[bytes], begin: int, steps: int, look: Callable[[], tuple[int, str]]
+) -> None:
+    """Show progress until the child has ended.
+
+    Parameters
+    ----------
+    child : Popen
+    begin, steps : int
+        First step of this run, and the last.
+    look : callable
+        Gives the last step so far (0 for none) and a note; may raise to end the training.
+    """
+    counter: Counter | None = None  # made at the first line: start-up would spoil the rate
+    ended = False
+    while not ended:
+        try:
+            child.wait(timeout=_POLL_SECONDS)
+            ended = True
+        except subprocess.TimeoutExpired:
+            pass
+        last, note = look()
+        done = last - begin
+        if counter is None and done > 0:
+            counter = Counter(steps - begin, "steps")
+        if counter is not None and done > counter.done:
+            counter.step(done - counter.done, note)
