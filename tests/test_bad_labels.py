@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from polymorphkd.deepmd.data import write_systems
 from polymorphkd.errors import InputError
 from polymorphkd.evaluate import compare, gather
 from polymorphkd.evaluate.run import evaluate_model
@@ -18,9 +19,8 @@ from polymorphkd.landscape import points
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape
 from polymorphkd.student import load_student, train_student
-from polymorphkd.student.data import read_training_set, write_systems
 from polymorphkd.teacher import load_teacher, train_teacher
-from polymorphkd.teacher.training import read_labelled, rmse
+from polymorphkd.teacher.training import read_labelled, read_training_set, rmse
 from test_student import SETTINGS as STUDENT
 from test_student import distorted
 from test_student import job as student_job

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from polymorphkd.deepmd.curve import learning_curve
+from polymorphkd.deepmd.process import check_finite
 from polymorphkd.errors import DivergedError
 from polymorphkd.frames import write_frames
 from polymorphkd.progress import logger
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Teacher
-from polymorphkd.student import deepmd, deepmd_process, train_student
+from polymorphkd.student import deepmd, train_student
 from polymorphkd.student.checkpoints import usable_checkpoint
-from polymorphkd.student.curve import forget_after, learning_curve
+from polymorphkd.student.curve import forget_after
 from polymorphkd.teacher import mace_process, train_teacher
 from polymorphkd.teacher.training import read_labelled, rmse, warn_if_useless
 from test_student import SETTINGS, distorted
@@ -133,7 +135,7 @@ def test_lines_after_the_checkpoint_are_forgotten(tmp_path):
     (tmp_path / "lcurve.out").write_text("".join(lines))
     forget_after(tmp_path, 50)
     assert learning_curve(tmp_path)["step"] == [0, 50]
-    deepmd_process._check_finite(learning_curve(tmp_path))
+    check_finite(learning_curve(tmp_path), "student.deepmd")
     forget_after(tmp_path, 0)
     assert learning_curve(tmp_path)["step"] == [0]
     forget_after(tmp_path / "none", 10)

@@ -17,6 +17,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
+from polymorphkd.predict import labels_of
 from polymorphkd.processes import claimed
 from polymorphkd.progress import Counter, logger
 from polymorphkd.readers import read_frames
@@ -24,7 +25,7 @@ from polymorphkd.settings import Mace, Teacher
 from polymorphkd.teacher import TrainingJob, load_teacher, mace_process, train_teacher
 from polymorphkd.teacher.committee import SPREAD, Committee
 from polymorphkd.teacher.reference import reference_energies
-from polymorphkd.teacher.training import labels_of, read_labelled, rmse
+from polymorphkd.teacher.training import read_labelled, rmse
 
 TINY = Mace(
     r_max=4.0,
