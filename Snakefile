@@ -41,3 +41,9 @@ rule all:
 rule converge:
     input:
         convergence_figures,
+
+
+# `snakemake student_scan`: error against cost of the students under student.scan.
+rule student_scan:
+    input:
+        scan_figures,

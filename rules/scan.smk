@@ -26,13 +26,7 @@ def scan_results(wildcards):
     )
 
 
-rule student_scan:
-    input:
-        scan_figures,
-
-
-# As train_student, with the teacher's labels.
-rule train_scanned:
+use rule train_student as train_scanned with:
     input:
         train="results/{material}/split/train.extxyz",
         valid="results/{material}/split/valid.extxyz",
@@ -45,12 +39,6 @@ rule train_scanned:
         "results/{material}/logs/train_scanned/{entry}.log",
     benchmark:
         "results/{material}/benchmarks/train_scanned/{entry}.tsv"
-    conda:
-        "../envs/student.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(3000),
-        runtime=growing(240),
     params:
         settings=scanned_settings,
         elements=section("elements"),
@@ -58,8 +46,6 @@ rule train_scanned:
         algorithm=algorithm("student"),
     message:
         "{wildcards.material}: training student {wildcards.entry} of the scan"
-    script:
-        "../scripts/train_student.py"
 
 
 # The crystal is the teacher's: it is there before any student, and the same for all.
