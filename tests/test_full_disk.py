@@ -22,7 +22,7 @@ from test_student import job as student_job
 from test_teacher import SETTINGS as TEACHER
 from test_teacher import make_job
 
-MEGABYTES = 3
+MEGABYTES = 16
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from polymorphkd.progress import job
-from polymorphkd.label.machine import ending
+from polymorphkd.provenance import write_json
 folder = Path(sys.argv[1])
 with job(folder / "job.log", "test"):
     if sys.argv[2] == "whole":
