@@ -20,7 +20,7 @@ from ..frames import Frames
 from ..predict import labels_of, require
 from ..processes import claimed
 from ..progress import logger
-from ..provenance import atomic_path, digest, write_json
+from ..provenance import digest, write_json
 from ..settings import DeepmdTorch, Dpa, Teacher
 from .curve import deepmd_curve
 from .dp_environment import RemotePotential, check_device, child_environment, located, versions
@@ -29,11 +29,10 @@ from .dp_process import freeze, run_training
 from .reference import reference_energies
 from .training import (
     TrainingJob,
+    keep,
     naming_suspects,
     read_training_set,
-    report_errors,
     rmse,
-    warn_if_useless,
 )
 
 __all__ = ["check_installed", "load", "train"]
@@ -105,12 +104,7 @@ def train(settings: Teacher, job: TrainingJob) -> None:
             "resumed_from_step": resumed,
             "reference_energies_eV": references,
         }
-        report_errors(metrics)
-        warn_if_useless(errors["valid"], sets["valid"], sets["train"])
-        write_json(job.metrics, metrics)
-        with atomic_path(job.model) as temporary:
-            shutil.copyfile(frozen, temporary)
-        shutil.rmtree(job.work)
+        keep(job, metrics, sets, frozen)
 
 
 def _check_digits(family: DeepmdTorch, frames: Frames) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ..errors import StageError
 from ..frames import Frames, write_frames
 from ..processes import claimed
 from ..progress import logger
-from ..provenance import atomic_path, digest, version_of, write_json
+from ..provenance import digest, version_of
 from ..settings import Mace, Teacher
 from . import mace_model, mace_process
 from .curve import learning_curve
@@ -21,11 +20,10 @@ from .mace_model import MaceModel, resolve_device
 from .reference import reference_energies
 from .training import (
     TrainingJob,
+    keep,
     naming_suspects,
     read_labelled,
-    report_errors,
     rmse,
-    warn_if_useless,
 )
 
 __all__ = ["check_installed", "load", "train"]
@@ -70,12 +68,7 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
             "resumed_from_epoch": resumed,
             "reference_energies_eV": references,
         }
-        report_errors(metrics)
-        warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
-        write_json(job.metrics, metrics)
-        with atomic_path(job.model) as temporary:
-            shutil.copyfile(source, temporary)
-        shutil.rmtree(job.work)
+        keep(job, metrics, sets, source)
 
 
 def _identity(settings: Mace, job: TrainingJob) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -19,6 +20,7 @@ from ..frames import Frames
 from ..labelled import has_stress, read_labels
 from ..predict import labels_of
 from ..progress import logger
+from ..provenance import atomic_path, write_json
 
 
 @dataclass(frozen=True)
@@ -226,3 +228,26 @@ def report_errors(metrics: Mapping[str, Any]) -> None:
             errors["force_meV_per_A"],
             "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
         )
+
+
+def keep(
+    job: TrainingJob, metrics: dict[str, Any], sets: Mapping[str, Frames], model: Path
+) -> None:
+    """Report a trained model, write its metrics and its file, and clear the working folder.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    metrics : dict
+        With ``train`` and ``valid``, see :func:`rmse`.
+    sets : mapping
+        The frames under the same names.
+    model : Path
+        File in the working folder.
+    """
+    report_errors(metrics)
+    warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
+    write_json(job.metrics, metrics)
+    with atomic_path(job.model) as temporary:
+        shutil.copyfile(model, temporary)
+    shutil.rmtree(job.work)
