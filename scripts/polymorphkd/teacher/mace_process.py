@@ -35,24 +35,45 @@ def _checkpoints(work: Path) -> dict[bool, list[tuple[int, Path]]]:
 
 
 def resume_epoch(work: Path) -> int:
-    """Epoch at which MACE will go on, 0 for a fresh start; unusable checkpoints are removed.
+    """Epoch at which MACE will go on, 0 for a fresh start.
 
-    These are the torn ones, and those of epochs whose validation loss is no number, which
-    MACE writes as well.
+    Unusable checkpoints do not count; nothing is changed, so a running training may be asked.
     """
-    epochs = [0]
+    unusable = _unusable(work)
+    return max(
+        (
+            epoch
+            for items in _checkpoints(work).values()
+            for epoch, path in items
+            if path not in unusable
+        ),
+        default=0,
+    )
+
+
+def drop_unusable(work: Path) -> None:
+    """Remove the checkpoints from which MACE must not go on; nobody may be writing there."""
+    for path, why in _unusable(work).items():
+        logger.warning("the checkpoint %s %s and is removed; going back", path, why)
+        path.unlink()
+
+
+def _unusable(work: Path) -> dict[Path, str]:
+    """Torn checkpoints, and those of epochs whose validation loss is no number, and why.
+
+    MACE writes the latter as well.
+    """
     diverged = {
         point["epoch"] for point in learning_curve(work) if not math.isfinite(point["loss"])
     }
+    found = {}
     for items in _checkpoints(work).values():
         for epoch, path in items:
-            if epoch not in diverged and _whole(path):
-                epochs.append(epoch)
-                continue
-            why = "holds no numbers" if epoch in diverged else "is torn"
-            logger.warning("the checkpoint %s %s and is removed; going back", path, why)
-            path.unlink()
-    return max(epochs)
+            if epoch in diverged:
+                found[path] = "holds no numbers"
+            elif not _whole(path):
+                found[path] = "is torn"
+    return found
 
 
 def _whole(path: Path) -> bool:
@@ -96,6 +117,7 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
     StageError
         The child failed, was killed, or its validation error is no longer a number.
     """
+    drop_unusable(work)
     start = resume_epoch(work)
     if start:
         logger.info("resuming at epoch %d of %d from the last checkpoint", start, epochs)
@@ -126,6 +148,7 @@ def run(arguments: list[str], work: Path, epochs: int, threads: int) -> int:
 
 def _kept(work: Path) -> str:
     """What a diverged training left to go on from."""
+    drop_unusable(work)
     epoch = resume_epoch(work)
     names = [path for items in _checkpoints(work).values() for at, path in items if at == epoch]
     if not names:
