@@ -17,7 +17,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
-from polymorphkd.predict import labels_of
+from polymorphkd.predict import labels_of, single_precision
 from polymorphkd.processes import claimed
 from polymorphkd.progress import Counter, logger
 from polymorphkd.readers import read_frames
@@ -264,6 +264,23 @@ def test_prediction_agrees_with_mace_and_does_not_depend_on_the_batch(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_twin_in_single_precision_agrees_and_leaves_the_model_as_it_is(
+    trained: TrainingJob,
+) -> None:
+    frames = read_frames(trained.valid)
+    committee = load_teacher(SETTINGS, [trained.model, trained.model])
+    before = committee.predict(frames)
+    twin = single_precision(committee)
+    found = twin.predict(frames)
+    energy, forces, stress = labels_of(found)
+    difference = np.abs(forces - labels_of(before)[1]).max()
+    assert 0 < difference < 1e-4
+    np.testing.assert_allclose(energy, before.energy, atol=1e-4)
+    np.testing.assert_allclose(stress, before.stress, atol=1e-5)
+    np.testing.assert_array_equal(committee.predict(frames).forces, before.forces)
+
+
 def test_unknown_elements_are_refused(trained: TrainingJob) -> None:
     with pytest.raises(EngineError, match=r"model_0\.model: does not know Cu.*trained for Al"):
         load_teacher(SETTINGS, [trained.model], ["Al", "Cu"])

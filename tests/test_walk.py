@@ -110,6 +110,20 @@ def test_a_walk_ends_where_the_committee_disagrees_and_that_frame_is_kept_for_pr
     assert len(kept) == len(walked) - 6
 
 
+def test_atoms_are_moved_by_the_twin_in_single_precision() -> None:
+    class Doubled(Einstein):
+        def single(self) -> Einstein:
+            return twin
+
+        def predict(self, frames: Frames) -> Frames:
+            raise AssertionError("moved in double precision")
+
+    twin = Einstein()
+    chosen = settings(steps=4, every=2, temperatures=[300, 300])
+    one, other = (walk(crystals(3), model, chosen, 1, "Al") for model in (Doubled(), twin))
+    np.testing.assert_array_equal(one.positions, other.positions)
+
+
 def test_a_walk_without_finite_forces_ends() -> None:
     class Broken(Einstein):
         def predict(self, frames: Frames) -> Frames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,23 @@ class Predictor(Protocol):
         (eV/Å^3, ASE sign and order) are all filled; existing labels are replaced.
         """
         ...
+
+
+@runtime_checkable
+class HasSingle(Protocol):
+    """A model that has a faster twin in single precision."""
+
+    def single(self) -> Predictor:
+        """The twin; the model itself stays as it is."""
+        ...
+
+
+def single_precision(model: Predictor) -> Predictor:
+    """The faster twin of a model if it has one, else the model.
+
+    Good enough to move atoms by, not to label frames with.
+    """
+    return model.single() if isinstance(model, HasSingle) else model
 
 
 def labels_of(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

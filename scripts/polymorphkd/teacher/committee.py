@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..frames import Frames
-from ..predict import Predictor, labels_of
+from ..predict import Predictor, labels_of, single_precision
 
 SPREAD = "force_spread"
 """Metadata column with the largest committee standard deviation of a force component."""
@@ -29,6 +29,10 @@ class Committee:
         if len(members) < 2:
             raise ValueError("a committee needs at least two members")
         self.members = list(members)
+
+    def single(self) -> Committee:
+        """The same committee with members in single precision, where they have it."""
+        return Committee([single_precision(member) for member in self.members])
 
     def predict(self, frames: Frames) -> Frames:
         """Mean labels of the members; metadata gain the column ``force_spread``."""

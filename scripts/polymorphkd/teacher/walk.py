@@ -14,12 +14,11 @@ from ase import units
 from ase.data import atomic_masses
 
 from ..frames import Frames, concatenate
-from ..predict import Predictor
+from ..predict import Predictor, labels_of, single_precision
 from ..progress import Counter, logger
 from ..provenance import rng
 from ..settings import Relabel, Walk
 from .relabel import gates
-from .training import labels_of
 
 WALKERS = 128
 """Frames that walk at once: one call of the teacher moves them all."""
@@ -35,7 +34,8 @@ def walk(
     2013, 34).  Its walk ends early where the teacher cannot be trusted: at a force beyond
     ``max_force`` or a committee spread beyond ``max_spread``; the frame of that step is kept
     as the last one, so that the gates of :func:`.relabel.relabel` count it and, for the
-    spread, it can be proposed for DFT.
+    spread, it can be proposed for DFT.  The atoms are moved in single precision, where the
+    teacher offers it.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ def walk(
         the metadata of the frame and ``walk_step`` and ``walk_temperature`` (K).
     """
     chosen = settings.walk
+    mover = single_precision(teacher)
     counter = Counter(len(frames) * chosen.steps, "steps of a frame")
     parts = []
     for start in range(0, len(frames), WALKERS):
@@ -61,7 +62,7 @@ def walk(
         temperatures = np.array([stream.uniform(*chosen.temperatures) for stream in streams])
         parts.append(chunk.with_meta(walk_step=0, walk_temperature=temperatures))
         walkers = _Walkers(parts[-1], chosen, streams)
-        parts.extend(_snapshots(walkers, teacher, settings, counter))
+        parts.extend(_snapshots(walkers, mover, settings, counter))
     result = concatenate(parts)
     logger.info("%d frames after walks from %d", len(result), len(frames))
     return result
