@@ -32,6 +32,27 @@ def test_baselines_take_as_many_frames_as_the_grid_and_none_twice(cloud, method)
     assert [entry["step"] for entry in found.report["rounds"]] == [None, None]
 
 
+def test_a_round_may_have_its_own_method(cloud):
+    """The grid for DFT, and by chance, as dense as the library, for the teacher."""
+    rounds = {
+        "standard": [{"resolution": [3, 0.06]}],
+        "supplementary": [{"count": 300, "method": "random"}, {"count": 100}],
+    }
+    grid = select_rounds(cloud, settings("grid"), 1, "Al")
+    mixed = select_rounds(cloud, Select.model_validate(rounds), 1, "Al")
+    np.testing.assert_array_equal(mixed.of("standard"), grid.of("standard"))
+    second = np.flatnonzero(mixed.rounds == 2)
+    assert len(second) == len(grid.of("supplementary"))
+    assert set(second) != set(grid.of("supplementary"))
+    assert len(np.flatnonzero(mixed.rounds == 3)) <= 100
+    entries = mixed.report["rounds"]
+    assert [entry["method"] for entry in entries] == ["grid", "random", "grid"]
+    assert [entry["step"] is None for entry in entries] == [False, True, False]
+    again = select_rounds(cloud, Select.model_validate(rounds), 2, "Al")
+    np.testing.assert_array_equal(again.of("standard"), mixed.of("standard"))
+    assert set(np.flatnonzero(again.rounds == 2)) != set(second)
+
+
 def test_the_grid_covers_more_than_chance(cloud):
     radius = {
         method: select_rounds(cloud, settings(method), 1, "Al").report["rounds"][0]["so_far"]

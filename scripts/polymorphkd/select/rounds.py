@@ -19,6 +19,9 @@ from .baselines import MOST_CLUSTERS, direct_clusters, farthest_points
 from .cells import by_count, by_resolution, first_of_each
 from .duplicates import features
 
+SIZE = {"count", "resolution"}
+"""Keys of a round that say how many frames it takes."""
+
 COVERAGE_GRID = 20
 """Cells per axis of the coverage numbers that are reported."""
 
@@ -75,6 +78,10 @@ class _Pool:
     seed: int
     material: str
 
+    def method(self, settings: Round) -> str:
+        """How a round chooses."""
+        return settings.method or self.choice.method
+
     def random(self, number: int) -> np.random.Generator:
         """Random stream of a round."""
         return rng(self.seed, self.material, "select", number)
@@ -113,7 +120,8 @@ def run_rounds(
         A round finds no frame, a setting asks for what the points cannot give, or points
         were made with different settings.
     """
-    if choice.method == "direct" and "volume_per_atom" not in points:
+    methods = {choice.method, *(one.method for _, one in rounds)}
+    if "direct" in methods and "volume_per_atom" not in points:
         raise StageError("select.method: direct needs the column volume_per_atom of the points")
     order, left_out = _usable(points)
     usable = points.iloc[order]
@@ -180,44 +188,58 @@ def _run(
 ) -> tuple[np.ndarray, list[np.ndarray | None]]:
     """Round of every point of the pool (0: none), and the steps of each round's grid.
 
-    The baselines take as many frames in each round as the grid does in its own run.
+    Other methods take as many frames in each round as the grid does in its own run.
     """
-    taken, steps = _by_grid(pool, rounds)
-    if pool.choice.method == "grid":
+    grid = ["grid"] * len(rounds)
+    methods = [pool.method(settings) for _, settings in rounds]
+    taken, steps = _in_turn(pool, rounds, grid)
+    if methods == grid:
         return taken, steps
-    counts = np.bincount(taken, minlength=len(rounds) + 1)[1:]
-    taken = np.zeros(len(pool.xy), dtype=np.int64)
-    for number, count in enumerate(counts.tolist(), start=1):
-        free = np.flatnonzero(taken == 0)
-        taken[free[_by_baseline(pool, free, np.flatnonzero(taken), count, number)]] = number
-    return taken, [None] * len(rounds)
+    return _in_turn(pool, rounds, methods, np.bincount(taken, minlength=len(rounds) + 1)[1:])
 
 
-def _by_grid(
-    pool: _Pool, rounds: Sequence[tuple[str, Round]]
+def _in_turn(
+    pool: _Pool,
+    rounds: Sequence[tuple[str, Round]],
+    methods: Sequence[str],
+    counts: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Rounds after each other; methods other than the grid take `counts` frames."""
     taken = np.zeros(len(pool.xy), dtype=np.int64)
     steps: list[np.ndarray | None] = []
-    for number, (name, settings) in enumerate(rounds, start=1):
+    for number, ((name, settings), method) in enumerate(
+        zip(rounds, methods, strict=True), start=1
+    ):
         free = np.flatnonzero(taken == 0)
         if not len(free):
             raise StageError(
                 f"select.{name}: no frame is left to choose from in round {number} "
                 f"({len(taken)} in the library); generate more frames or ask for fewer"
             )
-        xy = pool.xy[free]
-        if settings.resolution is not None:
-            step = np.array(settings.resolution)
-            cell, distance = by_resolution(xy, settings.resolution)
-        elif settings.count is not None and settings.count < len(xy):
-            cell, distance, step = by_count(xy, pool.box, settings.count)
+        if counts is None or method == "grid":
+            chosen, step = _by_grid(pool, free, settings, number)
         else:
-            taken[free] = number
-            steps.append(None)
-            continue
-        taken[free[_representatives(pool, free, cell, distance, number)]] = number
+            count = min(int(counts[number - 1]), len(free))
+            chosen = _by_baseline(pool, free, np.flatnonzero(taken), count, number, method)
+            step = None
+        taken[free[chosen]] = number
         steps.append(step)
     return taken, steps
+
+
+def _by_grid(
+    pool: _Pool, free: np.ndarray, settings: Round, number: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Indices into `free` of one point per cell, and the steps of the grid (None: all points)."""
+    xy = pool.xy[free]
+    if settings.resolution is not None:
+        step = np.array(settings.resolution)
+        cell, distance = by_resolution(xy, settings.resolution)
+    elif settings.count is not None and settings.count < len(xy):
+        cell, distance, step = by_count(xy, pool.box, settings.count)
+    else:
+        return np.arange(len(free)), None
+    return _representatives(pool, free, cell, distance, number), step
 
 
 def _representatives(
@@ -232,12 +254,11 @@ def _representatives(
 
 
 def _by_baseline(
-    pool: _Pool, free: np.ndarray, before: np.ndarray, count: int, number: int
+    pool: _Pool, free: np.ndarray, before: np.ndarray, count: int, number: int, method: str
 ) -> np.ndarray:
     """Indices into `free` of `count` points chosen by one of the other methods."""
     if count == len(free):
         return np.arange(count)
-    method = pool.choice.method
     if method == "random":
         return pool.random(number).choice(len(free), count, replace=False)
     if method == "farthest-point":
@@ -275,7 +296,8 @@ def _coverage(
             {
                 "round": number,
                 "set": name,
-                "asked": settings.model_dump(mode="json", exclude_none=True),
+                "method": pool.method(settings),
+                "asked": settings.model_dump(mode="json", include=SIZE, exclude_none=True),
                 "count": int((taken == number).sum()),
                 "step": None if step is None else {"sS": float(step[0]), "Q6": float(step[1])},
                 "so_far": numbers((taken > 0) & (taken <= number)),

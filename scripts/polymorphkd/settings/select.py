@@ -11,9 +11,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from .base import Count, Positive, Section
 
+Method = Literal["grid", "random", "farthest-point", "direct"]
+
 
 class Round(Section):
-    """Size of one selection round, by count or by resolution."""
+    """Size of one selection round, by count or by resolution, and perhaps its own method."""
 
     count: Count | None = Field(
         None,
@@ -21,6 +23,9 @@ class Round(Section):
     )
     resolution: tuple[Positive, Positive] | None = Field(
         None, description="Grid steps in sS (kB per atom) and Q6; the grid is anchored at 0"
+    )
+    method: Method | None = Field(
+        None, description="How this round chooses, where not by `select.method`"
     )
 
     @model_validator(mode="after")
@@ -60,10 +65,11 @@ def check_coarse_to_fine(rounds: Sequence[Round]) -> None:
 class Choice(Section):
     """How the frames of a round are chosen."""
 
-    method: Literal["grid", "random", "farthest-point", "direct"] = Field(
+    method: Method = Field(
         "grid",
-        description="grid: one frame per occupied cell; the others are baselines to compare "
-        "with and take as many frames in each round as the grid would",
+        description="grid: one frame per occupied cell; the others take as many frames in each "
+        "round as the grid would: random keeps the density of the library, farthest-point and "
+        "direct are baselines to compare with",
     )
     representative: Literal["centre", "lowest", "random"] = Field(
         "centre",
