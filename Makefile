@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help env env-teachers demo test test-fast test-slurm evidence lint format doctor unlock slurm-profile clean
+.PHONY: help env env-teachers demo test test-fast test-slurm evidence evidence-transfer lint format doctor unlock slurm-profile clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,8 +50,14 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate; done
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
+	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --estimate
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json
+
+evidence-transfer: $(STAMP) ## labels of aluminium whose library is that of copper
+	$(BIN)/snakemake --until merge_library --config 'materials=[Cu_library]'
+	test -f results/Al_from_Cu.parquet || $(BIN)/polymorphkd substitute results/Cu_library/generate/library.parquet results/Al_from_Cu.parquet Cu=Al --volume 16.5
+	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_from_Cu]'
 
 lint: $(STAMP) ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .

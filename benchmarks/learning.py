@@ -7,9 +7,11 @@ scaling      n frames drawn by the landscape grid, more and more of them
 coverage     equally many frames, over the whole landscape or with a hole in it
 selection    grid, random, farthest point and DIRECT at equal counts, out of both kinds
 generation   equally many generated frames or frames of MD, tested on both and on dense ones
+transfer     frames of the library of copper, elements replaced and cells rescaled, or of its own
 architectures  the families of models on one split
 
     snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
+    make evidence-transfer                      # labels of the study `transfer`
     python benchmarks/learning.py --results results --json OUT [--studies scaling ...] [--quick]
 
 Every training is kept below --work and made once: a run that was stopped goes on from there.
@@ -32,13 +34,22 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
-from evidence.aluminium import COMMAND, AluminiumSet, Training, read_set
+from evidence.aluminium import (
+    COMMAND,
+    LANDSCAPE,
+    TRANSFER_COMMAND,
+    TRANSFERRED,
+    AluminiumSet,
+    Training,
+    read_set,
+)
 from evidence.case import draw, recipe
 from landscape import commit, cpu
 from polymorphkd.errors import InputError
-from polymorphkd.frames import Frames
+from polymorphkd.frames import Frames, concatenate
 from polymorphkd.provenance import rng, version_of, write_json
-from polymorphkd.settings import Settings
+from polymorphkd.select import near
+from polymorphkd.settings import Settings, Split
 
 RESULTS = Path(__file__).resolve().parent / "results/learning_Al.json"
 COUNTS = (20, 40, 80, 160, 320)
@@ -163,6 +174,29 @@ def generation(study: Study) -> Runs:
         yield f"both {count}", seed, study.train(np.concatenate(half), seed), tests
 
 
+def transfer(study: Study) -> Runs:
+    """Frames from the library of copper as frames of aluminium, its own ones, or half of each.
+
+    Frames near a test frame are left out: both libraries start from the same prototypes.
+    """
+    tests = study.tests()
+    held_out = concatenate(list(tests.values()))
+    pools = {}
+    for made in ("generated", "transferred"):
+        rows, frames = study.pool(made)
+        pools[made] = rows[~near(frames, held_out, LANDSCAPE, Split().duplicate_distance)]
+    count = 12 if study.quick else min(EQUAL, *map(len, pools.values()))
+    for seed in range(1, study.seeds + 1):
+        orders = {
+            made: rng(seed, "Al", f"transfer-{made}", count).permutation(rows)
+            for made, rows in pools.items()
+        }
+        for made, order in orders.items():
+            yield f"{made} {count}", seed, study.train(np.sort(order[:count]), seed), tests
+        half = np.concatenate([order[: count // 2] for order in orders.values()])
+        yield f"both {count}", seed, study.train(np.sort(half), seed), tests
+
+
 def architectures(study: Study) -> Runs:
     """Families of models on all training frames of both kinds."""
     rows = study.pool()[0][:12] if study.quick else study.pool()[0]
@@ -176,6 +210,7 @@ STUDIES: dict[str, Callable[[Study], Runs]] = {
     "coverage": coverage,
     "selection": selection,
     "generation": generation,
+    "transfer": transfer,
     "architectures": architectures,
 }
 
@@ -210,6 +245,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         data = read_set(arguments.results)
+        if "transfer" in arguments.studies and not len(data.rows(False, TRANSFERRED[0])):
+            raise InputError(
+                f"{arguments.results / TRANSFERRED[1]}: no labels for the study transfer; make "
+                f"them with: {TRANSFER_COMMAND}, or name the other --studies"
+            )
     except InputError as error:
         raise SystemExit(str(error)) from error
     settings = recipe("Al", ["Al"], arguments.quick, {})

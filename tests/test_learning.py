@@ -15,11 +15,15 @@ from polymorphkd.frames import from_atoms, write_frames
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
+MATERIALS = {"Al_landscape": 0.25, "Al_md": 0.08, "Al_from_Cu": 0.2}
+"""Names and noise, Å."""
+
+
 @pytest.fixture
 def results(tmp_path) -> Path:
-    """Labels of both materials where the workflow leaves them."""
+    """Labels of all materials where the workflow leaves them."""
     random = np.random.default_rng(5)
-    for material, noise in (("Al_landscape", 0.25), ("Al_md", 0.08)):
+    for material, noise in MATERIALS.items():
         images = []
         for _ in range(40):
             atoms = bulk("Al", "fcc", a=random.uniform(3.5, 4.4), cubic=True)
@@ -90,7 +94,7 @@ def test_every_fifth_frame_is_the_test_and_training_sets_keep_clear_of_it(result
     assert len(data.rows(True, "md")) == len(data.rows(True, "generated")) == 8
     study = learning.Study(data, learning.recipe("Al", ["Al"], True, {}), results, 2, True)
     held_out = {name for part in study.tests().values() for name in part.frame_ids()}
-    for name in ("scaling", "coverage", "selection", "generation"):
+    for name in ("scaling", "coverage", "selection", "generation", "transfer"):
         for case, seed, training, _ in learning.STUDIES[name](study):
             assert not held_out & set(training.frames.frame_ids()), (name, case, seed)
 
@@ -121,3 +125,26 @@ def test_the_hole_is_the_disordered_corner_and_biased_sets_avoid_it(results, mod
     assert len(sets["uniform 12"]) == len(sets["biased 12"]) == 12
     assert learning.in_hole(sets["biased 12"], reference).sum() == 0
     assert learning.in_hole(sets["uniform 12"], reference).sum() > 0
+
+
+def test_transferred_frames_are_drawn_by_their_study_alone_and_their_absence_is_told(
+    results, modules, tmp_path
+):
+    learning, aluminium = modules
+    data = aluminium.read_set(results)
+    study = learning.Study(data, learning.recipe("Al", ["Al"], True, {}), results, 1, True)
+    kinds = {c: set(t.frames.meta["made"]) for c, _, t, _ in learning.transfer(study)}
+    assert kinds == {
+        "generated 12": {"generated"},
+        "transferred 12": {"transferred"},
+        "both 12": {"generated", "transferred"},
+    }
+    for name in ("scaling", "coverage", "selection", "generation", "architectures"):
+        for _, _, training, tests in learning.STUDIES[name](study):
+            for frames in (training.frames, *tests.values()):
+                assert "transferred" not in set(frames.meta["made"])
+    (results / "Al_from_Cu/label/labelled.extxyz").unlink()
+    done = run(tmp_path, "--studies", "transfer")
+    assert done.returncode != 0
+    assert "make evidence-transfer" in done.stderr
+    assert not (tmp_path / "results/learning").exists()

@@ -25,31 +25,37 @@ from .stages import cpu_seconds, errors
 PARTS = {"generated": "Al_landscape", "md": "Al_md"}
 """Materials whose labels the set is made of, by how their frames were made."""
 
+TRANSFERRED = ("transferred", "Al_from_Cu")
+"""Frames made from the library of copper: never tested on, and used by one study alone."""
+
 COMMAND = "snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'"
+TRANSFER_COMMAND = "make evidence-transfer"
 
 TEST_SHARE = 0.2
 CHECK_SHARE = 0.1
-CUTOFF = 3.4  # Å, as in the materials' files
+LANDSCAPE = Landscape(cutoff=3.4)  # Å, as in the materials' files
 COST = "cpu_seconds.json"
 
 
 @dataclass(frozen=True)
 class AluminiumSet:
-    """Labelled frames; metadata `made` (generated or md), `sS`, `Q6`, and which are the test."""
+    """Labelled frames, with the metadata `made`, `sS` and `Q6`, and which of them are the test."""
 
     frames: Frames
     is_test: np.ndarray
 
     def rows(self, test: bool, made: str | None = None) -> np.ndarray:
-        """Rows of test or training frames, of one kind or of both."""
-        chosen = self.is_test == test
-        if made:
-            chosen = chosen & (self.frames.meta["made"] == made).to_numpy()
-        return np.flatnonzero(chosen)
+        """Rows of test or training frames, of one kind or of both `PARTS`."""
+        kinds = [made] if made else list(PARTS)
+        return np.flatnonzero(
+            (self.is_test == test) & self.frames.meta["made"].isin(kinds).to_numpy()
+        )
 
 
 def read_set(results: Path) -> AluminiumSet:
     """The two labelled sets below a results folder, a fifth of each kept for tests.
+
+    The transferred set is added if it is there.
 
     Raises
     ------
@@ -57,12 +63,14 @@ def read_set(results: Path) -> AluminiumSet:
         The labels were not made.
     """
     parts = []
-    for made, material in PARTS.items():
+    for made, material in [*PARTS.items(), TRANSFERRED]:
         path = results / material / "label/labelled.extxyz"
         if not path.is_file():
+            if material == TRANSFERRED[1]:
+                continue
             raise InputError(f"{path}: no such file; make it with: {COMMAND}")
         part = read_frames(path).sorted_by_id()
-        table = points(part, Landscape(cutoff=CUTOFF))
+        table = points(part, LANDSCAPE)
         parts.append(
             part.with_meta(made=made, sS=table["sS"].to_numpy(), Q6=table["Q6"].to_numpy())
         )
