@@ -37,8 +37,6 @@ import numpy as np
 from evidence.aluminium import (
     COMMAND,
     LANDSCAPE,
-    TRANSFER_COMMAND,
-    TRANSFERRED,
     AluminiumSet,
     Training,
     read_set,
@@ -46,7 +44,7 @@ from evidence.aluminium import (
 from evidence.case import draw, recipe
 from landscape import commit, cpu
 from polymorphkd.errors import InputError
-from polymorphkd.frames import Frames, concatenate
+from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.provenance import rng, version_of, write_json
 from polymorphkd.select import near
 from polymorphkd.settings import Settings, Split
@@ -239,19 +237,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
     parser.add_argument("--work", type=Path, default=Path("results/learning"), help="folder")
     parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
+    parser.add_argument(
+        "--export", type=Path, help="only write the set with its split, for distillation.py"
+    )
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         data = read_set(arguments.results)
-        if "transfer" in arguments.studies and not len(data.rows(False, TRANSFERRED[0])):
-            raise InputError(
-                f"{arguments.results / TRANSFERRED[1]}: no labels for the study transfer; make "
-                f"them with: {TRANSFER_COMMAND}, or name the other --studies"
-            )
+        if not arguments.export and "transfer" in arguments.studies:
+            data.require_transferred()
     except InputError as error:
         raise SystemExit(str(error)) from error
+    if arguments.export:
+        write_frames(arguments.export, data.split())
+        return
     settings = recipe("Al", ["Al"], arguments.quick, {})
     seeds = 1 if arguments.quick else arguments.seeds
     study = Study(data, settings, arguments.work, seeds, arguments.quick)

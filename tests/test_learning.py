@@ -11,6 +11,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.frames import from_atoms, write_frames
+from polymorphkd.readers import read_frames
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -97,6 +98,20 @@ def test_every_fifth_frame_is_the_test_and_training_sets_keep_clear_of_it(result
     for name in ("scaling", "coverage", "selection", "generation", "transfer"):
         for case, seed, training, _ in learning.STUDIES[name](study):
             assert not held_out & set(training.frames.frame_ids()), (name, case, seed)
+
+
+def test_the_exported_set_has_the_same_split(results, modules, tmp_path):
+    _, aluminium = modules
+    data = aluminium.read_set(results)
+    done = run(tmp_path, "--export", "Al.extxyz")
+    assert done.returncode == 0, done.stderr
+    found = read_frames(tmp_path / "Al.extxyz")
+    assert found.meta["split"].value_counts().to_dict() == {"train": 64, "test": 16}
+    assert found.meta["group"].value_counts().to_dict() == {"generated": 40, "md": 40}
+    held_out = np.concatenate([data.rows(True, made) for made in ("generated", "md")])
+    tests = found.take(np.flatnonzero(found.meta["split"] == "test"))
+    assert set(tests.frame_ids()) == set(data.frames.take(held_out).frame_ids())
+    assert tests.energy is not None
 
 
 def test_methods_are_compared_at_equal_counts_and_seeds_draw_differently(results, modules):

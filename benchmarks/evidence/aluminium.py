@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.landscape import points
@@ -49,6 +50,29 @@ class AluminiumSet:
         kinds = [made] if made else list(PARTS)
         return np.flatnonzero(
             (self.is_test == test) & self.frames.meta["made"].isin(kinds).to_numpy()
+        )
+
+    def require_transferred(self) -> None:
+        """Raise InputError where the transferred set is not there."""
+        made, material = TRANSFERRED
+        if not len(self.rows(False, made)):
+            raise InputError(
+                f"{material}: no labels for the study transfer; make them with: "
+                f"{TRANSFER_COMMAND}, or name the other --studies"
+            )
+
+    def split(self) -> Frames:
+        """Both `PARTS` with the columns `split` (train or test) and `group` (how it was made)."""
+        rows = np.flatnonzero(self.frames.meta["made"].isin(list(PARTS)))
+        frames = self.frames.take(rows)
+        return replace(
+            frames,
+            meta=pd.DataFrame(
+                {
+                    "split": np.where(self.is_test[rows], "test", "train"),
+                    "group": frames.meta["made"].to_numpy(),
+                }
+            ),
         )
 
 
