@@ -28,7 +28,7 @@ from polymorphkd.settings import Teacher
 from polymorphkd.teacher import TrainingJob, dp, load_teacher, train_teacher
 from polymorphkd.teacher.committee import SPREAD
 from polymorphkd.teacher.dp_environment import child_environment, located
-from polymorphkd.teacher.dp_process import last_checkpoint, run_training
+from polymorphkd.teacher.dp_process import last_checkpoint, program_of, run_training
 from polymorphkd.teacher.training import read_training_set, rmse
 
 pytestmark = pytest.mark.slow
@@ -224,7 +224,7 @@ def first_errors(settings: Teacher, job: TrainingJob) -> str:
     }
     job.work.mkdir()
     dp._prepare(family, job, sets)
-    run_training(python, job.work, 1, child_environment(1, "cpu"), "teacher")
+    run_training(program_of(python, job.work, child_environment(1, "cpu"), "teacher"), 1)
     return (job.work / "val.log").read_text()
 
 

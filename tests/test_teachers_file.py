@@ -162,7 +162,7 @@ def test_settings_that_cannot_work_are_refused(section, message):
         Teacher.model_validate(section)
 
 
-def test_a_torn_checkpoint_is_dropped_and_the_one_before_it_used(tmp_path):
+def test_a_torn_checkpoint_is_passed_over_and_the_one_before_it_used(tmp_path):
     import torch
 
     assert last_checkpoint(tmp_path) == (0, "")
@@ -171,7 +171,7 @@ def test_a_torn_checkpoint_is_dropped_and_the_one_before_it_used(tmp_path):
     torn.write_bytes((tmp_path / "model.ckpt-50.pt").read_bytes()[:500])
     (tmp_path / "model.ckpt.pt").symlink_to("model.ckpt-75.pt")
     assert last_checkpoint(tmp_path) == (50, "model.ckpt-50.pt")
-    assert not torn.exists()
+    assert torn.exists()  # perhaps a running training writes it
 
 
 _VALIDATION = """\

@@ -6,12 +6,13 @@ import math
 import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
 from ..label.machine import ending
 from ..processes import die_with_parent
-from ..progress import Counter
+from ..progress import Counter, logger
 
 LOG = "dp.log"
 """File in the working folder with everything that the child prints."""
@@ -58,6 +59,87 @@ def last_line(work: Path) -> str:
         if line.strip() and not any(noise in line for noise in _NOISE)
     ]
     return telling[-1] if telling else "no output"
+
+
+@dataclass(frozen=True)
+class Program:
+    """DeePMD-kit of one environment and backend, at work in a folder.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What comes before the arguments.
+    name : str
+        What messages call it, such as ``dp --pt``.
+    work : Path
+    environment : mapping
+    key : str
+        Section of the settings, such as ``student.deepmd``, for messages.
+    """
+
+    command: Sequence[str]
+    name: str
+    work: Path
+    environment: Mapping[str, str]
+    key: str
+
+    @property
+    def stage(self) -> str:
+        """``teacher`` or ``student``, which messages begin with."""
+        return self.key.partition(".")[0]
+
+    def run(self, *arguments: str) -> None:
+        """Run to the end; StageError if it failed or was killed."""
+        child = start([*self.command, *arguments], self.work, self.environment)
+        finish(child, self.stage, f"{self.name} {arguments[0]}", self.work)
+
+    def train(
+        self,
+        steps: int,
+        found: tuple[int, str],
+        look: Callable[[], tuple[int, str]],
+        fresh: Sequence[str] = (),
+    ) -> int:
+        """Train by ``input.json`` to the end, or go on from a checkpoint.
+
+        Parameters
+        ----------
+        steps : int
+        found : (int, str)
+            Step and name of the last checkpoint, 0 for none.
+        look : callable
+            See :func:`follow`.
+        fresh : sequence of str
+            Arguments of a training without a checkpoint.
+
+        Returns
+        -------
+        int
+            Step from which the training went on, 0 if it started afresh.
+
+        Raises
+        ------
+        StageError
+            The child failed, was killed, or an error is no longer a number.
+        """
+        begin, checkpoint = found
+        if begin >= steps:
+            logger.info("training of %d steps is already complete", steps)
+            return begin
+        if begin:
+            logger.info("resuming at step %d of %d from the last checkpoint", begin, steps)
+        more = ["--restart", checkpoint] if begin else fresh
+        arguments = ["train", "input.json", "--skip-neighbor-stat", *more]
+        child = start([*self.command, *arguments], self.work, self.environment)
+        try:
+            follow(child, begin, steps, look)
+            if child.returncode:
+                check_own_report(self.work, self.key)
+        finally:
+            child.kill()
+            child.wait()
+        finish(child, self.stage, f"{self.name} train", self.work)
+        return begin
 
 
 def finish(child: subprocess.Popen[bytes], stage: str, what: str, work: Path) -> None:

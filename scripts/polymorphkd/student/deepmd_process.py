@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from ..deepmd.curve import learning_curve
-from ..deepmd.process import check_finite, check_own_report, finish, follow, start
+from ..deepmd.process import Program, check_finite
 from ..errors import DivergedError
 from ..processes import program, thread_environment
-from ..progress import logger
 from .checkpoints import last_checkpoint, usable_checkpoint
 from .curve import forget_after
 
 _KEY = "student.deepmd"
 
 
-def _start(
-    arguments: list[str], work: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    return start([program("dp"), "--tf", *arguments], work, environment)
+def _dp(work: Path, threads: int) -> Program:
+    return Program([program("dp"), "--tf"], "dp", work, thread_environment(threads), _KEY)
 
 
 def run_training(work: Path, steps: int, threads: int, weights: Path | None = None) -> int:
@@ -46,32 +41,16 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     StageError
         The child failed, was killed, or an error is no longer a number.
     """
-    begin, checkpoint = usable_checkpoint(work)
-    if begin >= steps:
-        logger.info("training of %d steps is already complete", steps)
-        return begin
-    arguments = ["train", "input.json", "--skip-neighbor-stat"]
-    if begin:
-        logger.info("resuming at step %d of %d from the last checkpoint", begin, steps)
-        arguments += ["--restart", checkpoint]
-    elif weights is not None:
-        trained = weights.resolve() / last_checkpoint(weights)[1]
-        arguments += ["--init-model", str(trained)]
-    forget_after(work, begin)
-    child = _start(arguments, work, thread_environment(threads))
+    found = usable_checkpoint(work)
+    fresh = []
+    if weights is not None:
+        fresh = ["--init-model", str(weights.resolve() / last_checkpoint(weights)[1])]
+    if found[0] < steps:
+        forget_after(work, found[0])
     try:
-        follow(child, begin, steps, partial(_look, work))
-        if child.returncode:
-            check_own_report(work, _KEY)
+        return _dp(work, threads).train(steps, found, partial(_look, work), fresh)
     except DivergedError as error:
-        child.kill()
-        child.wait()
         raise DivergedError(f"{error}; {_kept(work)}") from None
-    finally:
-        child.kill()
-        child.wait()
-    finish(child, "student", "dp train", work)
-    return begin
 
 
 def _kept(work: Path) -> str:
@@ -105,11 +84,8 @@ def freeze_and_compress(work: Path, threads: int) -> tuple[Path, Path]:
     StageError
         ``dp freeze`` or ``dp compress`` failed.
     """
-    environment = thread_environment(threads)
+    dp = _dp(work, threads)
     shutil.rmtree(work / "model-compression", ignore_errors=True)
-    for arguments in (
-        ["freeze", "-o", "frozen.pb"],
-        ["compress", "-i", "frozen.pb", "-o", "compressed.pb", "-t", "input.json"],
-    ):
-        finish(_start(arguments, work, environment), "student", f"dp {arguments[0]}", work)
+    dp.run("freeze", "-o", "frozen.pb")
+    dp.run("compress", "-i", "frozen.pb", "-o", "compressed.pb", "-t", "input.json")
     return work / "frozen.pb", work / "compressed.pb"

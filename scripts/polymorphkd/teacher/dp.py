@@ -25,7 +25,7 @@ from ..settings import DeepmdTorch, Dpa, Teacher
 from .curve import deepmd_curve
 from .dp_environment import RemotePotential, check_device, child_environment, located, versions
 from .dp_input import network, training_input
-from .dp_process import freeze, run_training
+from .dp_process import freeze, program_of, run_training
 from .reference import reference_energies
 from .training import (
     TrainingJob,
@@ -82,12 +82,12 @@ def train(settings: Teacher, job: TrainingJob) -> None:
     python = located(settings.environment)
     found = versions(python, settings.kind)
     check_device(python, family.device, key)
-    environment = child_environment(job.threads, family.device)
+    program = program_of(python, job.work, child_environment(job.threads, family.device), key)
     with claimed(job.work, _identity(settings, job, found)):
         _prepare(family, job, sets)
         with naming_suspects(sets["train"]):
-            resumed = run_training(python, job.work, family.steps, environment, key)
-        frozen = freeze(python, job.work, environment)
+            resumed = run_training(program, family.steps)
+        frozen = freeze(program)
         model = RemotePotential(python, frozen, job.threads, family.device)
         predictor = DeepmdPredictor(model)
         errors = {name: rmse(part, predictor.predict(part)) for name, part in sets.items()}

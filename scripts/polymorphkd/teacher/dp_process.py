@@ -3,83 +3,49 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from ..deepmd.curve import learning_curve
-from ..deepmd.process import check_finite, check_own_report, finish, follow, start
-from ..progress import logger
+from ..deepmd.process import Program, check_finite
 from .curve import deepmd_curve
 
 _CHECKPOINT = re.compile(r"model\.ckpt-(?P<step>\d+)\.pt$")
 
 
 def last_checkpoint(work: Path) -> tuple[int, str]:
-    """Step and name of the newest whole checkpoint, 0 if there is none; torn ones are removed."""
+    """Step and name of the newest whole checkpoint, 0 if there is none."""
     whole = [(0, "")]
     for path in work.glob("model.ckpt-*.pt"):
         match = _CHECKPOINT.search(path.name)
         if match and zipfile.is_zipfile(path):
             whole.append((int(match["step"]), path.name))
-        elif match:
-            logger.debug("checkpoint %s is incomplete and removed", path)
-            path.unlink()
     return max(whole)
 
 
-def _start(
-    python: Path, arguments: list[str], work: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    return start([str(python), "-I", "-m", "deepmd", "--pt", *arguments], work, environment)
-
-
-def run_training(
-    python: Path, work: Path, steps: int, environment: Mapping[str, str], key: str
-) -> int:
-    """Train by ``input.json`` in `work` to the end, or go on from the last checkpoint.
+def program_of(python: Path, work: Path, environment: Mapping[str, str], key: str) -> Program:
+    """DeePMD-kit's PyTorch backend in the teachers' environment.
 
     Parameters
     ----------
     python : Path
-        Of the teachers' environment.
+        Of that environment.
     work : Path
-    steps : int
     environment : mapping
         See :func:`.dp_environment.child_environment`.
     key : str
         Section of the settings, such as ``teacher.dpa``, for messages.
-
-    Returns
-    -------
-    int
-        Step from which the training went on, 0 if it started afresh.
-
-    Raises
-    ------
-    StageError
-        The child failed, was killed, or an error is no longer a number.
     """
-    begin, checkpoint = last_checkpoint(work)
-    if begin >= steps:
-        logger.info("training of %d steps is already complete", steps)
-        return begin
-    arguments = ["train", "input.json", "--skip-neighbor-stat"]
-    if begin:
-        logger.info("resuming at step %d of %d from the last checkpoint", begin, steps)
-        arguments += ["--restart", checkpoint]
-    child = _start(python, arguments, work, environment)
-    try:
-        follow(child, begin, steps, partial(_look, work, key))
-        if child.returncode:
-            check_own_report(work, key)
-    finally:
-        child.kill()
-        child.wait()
-    finish(child, "teacher", "dp --pt train", work)
-    return begin
+    command = [str(python), "-I", "-m", "deepmd", "--pt"]
+    return Program(command, "dp --pt", work, environment, key)
+
+
+def run_training(program: Program, steps: int) -> int:
+    """Train by ``input.json`` to the end, or go on from the last checkpoint; see `.train`."""
+    work = program.work
+    return program.train(steps, last_checkpoint(work), partial(_look, work, program.key))
 
 
 def _look(work: Path, key: str) -> tuple[int, str]:
@@ -95,16 +61,8 @@ def _look(work: Path, key: str) -> tuple[int, str]:
     )
 
 
-def freeze(python: Path, work: Path, environment: Mapping[str, str]) -> Path:
-    """Freeze the last checkpoint in `work`.
-
-    Raises
-    ------
-    StageError
-        ``dp --pt freeze`` failed.
-    """
-    _, checkpoint = last_checkpoint(work)
-    frozen = work / "frozen.pth"
-    child = _start(python, ["freeze", "-c", checkpoint, "-o", frozen.name], work, environment)
-    finish(child, "teacher", "dp --pt freeze", work)
+def freeze(program: Program) -> Path:
+    """Freeze the last checkpoint; StageError if that failed."""
+    frozen = program.work / "frozen.pth"
+    program.run("freeze", "-c", last_checkpoint(program.work)[1], "-o", frozen.name)
     return frozen
