@@ -9,6 +9,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 
 --work keeps what was made, and OUT is written after every model: a run that was stopped goes on
 from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+
+--shares trains `dnn-kd` again with other shares of its steps on DFT frames.
 """
 
 from __future__ import annotations
@@ -33,16 +35,23 @@ from landscape import commit, cpu
 from polymorphkd.provenance import version_of, write_json
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
+DISTILLED = "dnn-kd"
+SHARE = f"{DISTILLED}-"
 RESULTS = Path(__file__).resolve().parent / "results"
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
 
 def run_model(case: Case, name: str) -> dict[str, Any]:
-    """Errors of one of `MODELS`; what it needs is made first."""
+    """Errors of one of `MODELS`, or of one with another share; what it needs is made first."""
     if name == "teacher":
         return scored(case, name, lambda: teacher(case))
-    if name == "dnn-kd":
-        return scored(case, name, lambda: student(case, name, extra=supplementary(case)))
+    if name.startswith(DISTILLED):
+        share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
+        return scored(
+            case,
+            name,
+            lambda: student(case, name, extra=supplementary(case), dft_probability=share),
+        )
     return scored(
         case, name, lambda: student(case, name, "pool" if name == "dnn-all" else "budget")
     )
@@ -64,7 +73,8 @@ def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """Mean and spread over the seeds of every model's test errors, as Markdown."""
     lines = ["| model | seeds | energy meV/atom | force meV/Å | virial meV/atom |"]
     lines.append("|---|---|---|---|---|")
-    for name in MODELS:
+    known = {name: None for name in MODELS} | {name: None for run in runs.values() for name in run}
+    for name in known:
         found = [run[name]["test"] for run in runs.values() if name in run]
         if not found:
             continue
@@ -86,12 +96,17 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=40, help="frames that DFT labelled")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[], help="other values of dft_probability"
+    )
     parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
     parser.add_argument("--set", type=Path, help="YAML file of settings that win over the recipe")
     parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
+    if not all(0 < share < 1 for share in arguments.shares):
+        parser.error("--shares: expected numbers between 0 and 1")
     if arguments.estimate:
         print(estimate(arguments.data, arguments.seeds, arguments.models, arguments.json))
         return
@@ -106,7 +121,7 @@ def main() -> None:
         if kept is None:
             kept = earlier(arguments.json, case, arguments.quick)
         run = runs.setdefault(str(seed), kept.get(str(seed), {}))
-        for name in arguments.models:
+        for name in [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]:
             if name not in run:
                 run[name] = run_model(case, name)
             test = run[name]["test"]

@@ -62,6 +62,17 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     for model in found["runs"]["1"].values():
         assert all(0 < model["test"][q] < 5000 for q in ("energy", "force", "virial"))
     assert "| dnn-kd | 1 |" in second.stdout
+
+    third = run(labelled, *options, "--models", "dnn-kd", "--shares", "0.8")
+    assert third.returncode == 0, third.stderr
+    runs = json.loads(output.read_text())["runs"]["1"]
+    assert set(runs) == {"teacher", "dnn", "dnn-kd", "dnn-kd-0.8"}
+    assert runs["dnn-kd"] == found["runs"]["1"]["dnn-kd"]
+    assert runs["dnn-kd-0.8"]["test"] != runs["dnn-kd"]["test"]
+    assert "| dnn-kd-0.8 | 1 |" in third.stdout
+    trained = tmp_path / "work/Al-12-1/dnn-kd-0.8/work/input.json"
+    assert "prob_sys_size;0:1:0.8;" in trained.read_text()
+
     # The budget is 12 frames, the teacher fits some of them and is checked on the others.
     case = tmp_path / "work" / "Al-12-1"
     counts = {
@@ -73,6 +84,12 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     other = run(labelled, *options[:3], str(tmp_path / "work"), "--budget", "9")
     assert other.returncode != 0
     assert "other data or settings" in other.stderr
+
+
+def test_a_share_beyond_one_is_refused(labelled):
+    done = run(labelled, "--shares", "1.5")
+    assert done.returncode == 2
+    assert "--shares: expected numbers between 0 and 1" in done.stderr
 
 
 def test_a_set_without_a_test_split_is_refused(tmp_path):

@@ -83,16 +83,25 @@ def supplementary(case: Case, name: str = "supplementary") -> Path:
     return output
 
 
-def student(case: Case, name: str, train: str = "budget", extra: Path | None = None) -> Predictor:
+def student(
+    case: Case,
+    name: str,
+    train: str = "budget",
+    extra: Path | None = None,
+    dft_probability: float | None = None,
+) -> Predictor:
     """A student called `name`, trained on one of the DFT sets and perhaps the teacher's labels.
 
     All students of a case start from the same weights.
     """
+    settings = case.settings.student
+    if dft_probability is not None:
+        settings = settings.model_copy(update={"dft_probability": dft_probability})
     folder = case.folder / name
     if not (folder / "metrics.json").is_file():
         folder.mkdir(exist_ok=True)
         train_student(
-            case.settings.student,
+            settings,
             StudentJob(
                 train=case.path(train),
                 valid=case.path("check"),
@@ -102,7 +111,7 @@ def student(case: Case, name: str, train: str = "budget", extra: Path | None = N
                 seed=int(rng(case.seed, case.name, "student", 0).integers(2**31)),
             ),
         )
-    return load_student(case.settings.student.kind, folder / "model.pb")
+    return load_student(settings.kind, folder / "model.pb")
 
 
 def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
