@@ -47,12 +47,16 @@ test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as 
 
 evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=folder of labelled sets)
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
-	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate; done
+	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate || exit 1; done
+	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
-	$(BIN)/python benchmarks/learning.py --estimate
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json
+	$(BIN)/python benchmarks/learning.py --export results/Al_set/Al.extxyz
+	$(DISTILL) --data results/Al_set/Al.extxyz --shares 0.1 0.5 0.7 --json $(RESULTS)_Al.json
+	$(MAKE) demo
+	$(BIN)/python benchmarks/speed.py --results results/Al --json benchmarks/results/speed.json
 
 evidence-transfer: $(STAMP) ## labels of aluminium whose library is that of copper
 	$(BIN)/snakemake --until merge_library --config 'materials=[Cu_library]'

@@ -7,8 +7,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 
     python benchmarks/distillation.py --data FILE.extxyz --budget 40 --seeds 3 --json OUT
 
---work keeps what was made, and OUT is written after every model: a run that was stopped goes on
-from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+--work keeps what was made, by its settings, and OUT is written after every model: a run that was
+stopped goes on from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
 
 --shares trains `dnn-kd` again with other shares of its steps on DFT frames.
 """
@@ -19,41 +19,45 @@ import argparse
 import json
 import logging
 import os
-import platform
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import yaml
-from evidence.case import Case, make_case
+from evidence.case import Case, acting, elements_of, make_case, recipe
+from evidence.results import earlier
 from evidence.stages import scored, student, supplementary, teacher
-from landscape import commit, cpu
-from polymorphkd.provenance import version_of, write_json
+from polymorphkd.errors import PolymorphKDError
+from polymorphkd.provenance import write_json
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
 DISTILLED = "dnn-kd"
 SHARE = f"{DISTILLED}-"
 RESULTS = Path(__file__).resolve().parent / "results"
+Runs = dict[str, dict[str, Any]]
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
 
 def run_model(case: Case, name: str) -> dict[str, Any]:
-    """Errors of one of `MODELS`, or of one with another share; what it needs is made first."""
+    """Errors of one of `MODELS`, or of one with another share; what it needs is made first.
+
+    `rest` are the training frames beyond the budget, so `dnn-all` is not judged on them.
+    """
     if name == "teacher":
-        return scored(case, name, lambda: teacher(case))
-    if name.startswith(DISTILLED):
-        share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
-        return scored(
-            case,
-            name,
-            lambda: student(case, name, extra=supplementary(case), dft_probability=share),
-        )
+        return scored(case, lambda: teacher(case), ("test", "rest"))
+    if name == "dnn-all":
+        return scored(case, lambda: student(case, "pool"), ("test",))
+    if name == "dnn":
+        return scored(case, lambda: student(case), ("test", "rest"))
+    share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
     return scored(
-        case, name, lambda: student(case, name, "pool" if name == "dnn-all" else "budget")
+        case,
+        lambda: student(case, extra=supplementary(case), dft_probability=share),
+        ("test", "rest"),
     )
 
 
@@ -107,86 +111,78 @@ def main() -> None:
     arguments = parser.parse_args()
     if not all(0 < share < 1 for share in arguments.shares):
         parser.error("--shares: expected numbers between 0 and 1")
-    if arguments.estimate:
-        print(estimate(arguments.data, arguments.seeds, arguments.models, arguments.json))
-        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        if arguments.estimate:
+            print(estimate(arguments))
+            return
+        runs = run_all(arguments)
+    except PolymorphKDError as error:
+        raise SystemExit(str(error)) from error
+    print(f"\n{table(runs)}\n\n{', '.join(commits(runs))}")
+    for quantity, gain in gains(runs).items():
+        print(f"dnn-kd against dnn, {quantity}: {100 * gain:+.0f} %")
+
+
+def run_all(arguments: argparse.Namespace) -> Runs:
+    """Every model of every seed that the file of results does not hold yet."""
     changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
-    runs: dict[str, dict[str, Any]] = {}
-    kept: dict[str, dict[str, Any]] | None = None
-    for seed in range(1, (1 if arguments.quick else arguments.seeds) + 1):
-        case = make_case(
-            arguments.data, arguments.budget, seed, arguments.work, arguments.quick, changes
-        )
-        if kept is None:
-            kept = earlier(arguments.json, case, arguments.quick)
-        run = runs.setdefault(str(seed), kept.get(str(seed), {}))
-        for name in [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]:
+    data, quick = arguments.data, arguments.quick
+    head = heading(data, arguments.budget, quick, changes)
+    runs: Runs = earlier(arguments.json, head, "runs")
+    names = [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]
+    for seed in range(1, (1 if quick else arguments.seeds) + 1):
+        case = make_case(data, arguments.budget, seed, arguments.work, quick, changes)
+        run = runs.setdefault(str(seed), {})
+        for name in names:
             if name not in run:
                 run[name] = run_model(case, name)
             test = run[name]["test"]
             numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
             print(f"{case.name}, budget {case.budget}, seed {seed}, {name}: {numbers}", flush=True)
             if arguments.json:
-                write_json(arguments.json, report(case, runs, arguments.quick))
-    print(f"\n{table(runs)}\n")
-    for quantity, gain in gains(runs).items():
-        print(f"dnn-kd against dnn, {quantity}: {100 * gain:+.0f} %")
-
-
-def earlier(path: Path | None, case: Case, quick: bool) -> dict[str, dict[str, Any]]:
-    """Runs in a file of results, if they were made with the same data and settings."""
-    if path is None or not path.is_file():
-        return {}
-    found = json.loads(path.read_text())
-    now = report(case, {}, quick)
-    if any(found.get(key) != now[key] for key in ("data", "budget", "quick", "settings")):
-        raise SystemExit(f"{path}: holds results of other data or settings; give another name")
-    runs: dict[str, dict[str, Any]] = found["runs"]
+                write_json(arguments.json, {**head, "runs": runs, "kd_against_dnn": gains(runs)})
     return runs
 
 
-def estimate(data: Path, seeds: int, models: Sequence[str], output: Path | None) -> str:
+def heading(data: Path, budget: int, quick: bool, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What all runs of a file of results share."""
+    settings = recipe(data.stem, elements_of(data), quick, changes)
+    return {"data": data.name, "budget": budget, "quick": quick, "settings": acting(settings)}
+
+
+def commits(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Machines and commits that the numbers are from."""
+    origins = [model["origin"] for run in runs.values() for model in run.values()]
+    return sorted({f"{one['machine']}, commit {one['commit']}" for one in origins})
+
+
+def estimate(arguments: argparse.Namespace) -> str:
     """What a run will take, from the CPU seconds of earlier ones, in one sentence."""
+    data = arguments.data
+    head = heading(data, arguments.budget, False, {})
     known: dict[str, list[float]] = {}
     for path in sorted(RESULTS.glob("distillation_*.json")):
         found = json.loads(path.read_text())
         if found["data"] == data.name and not found["quick"]:
             for run in found["runs"].values():
                 for name, numbers in run.items():
-                    if "cpu_seconds" in numbers:
-                        known.setdefault(name, []).append(numbers["cpu_seconds"])
-    done = json.loads(output.read_text())["runs"] if output and output.is_file() else {}
+                    known.setdefault(name, []).append(numbers["cpu_seconds"])
+    done = earlier(arguments.json, head, "runs")
+    names = [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]
     wanted = [
-        m for seed in range(1, seeds + 1) for m in models if m not in done.get(str(seed), {})
+        name
+        for seed in range(1, arguments.seeds + 1)
+        for name in names
+        if name not in done.get(str(seed), {})
     ]
     if not wanted:
         return f"{data.name}: nothing is left to do"
-    unknown = sorted(set(wanted) - set(known))
-    hours = sum(statistics.fmean(known[name]) for name in wanted if name in known) / 3600
+    costs = {name: known.get(name) or known.get(name.rpartition("-")[0]) for name in wanted}
+    hours = sum(statistics.fmean(costs[name] or [0.0]) for name in wanted) / 3600
     text = f"{data.name}: {len(wanted)} trainings with their labels, {hours:.1f} core hours"
+    unknown = sorted(name for name, cost in costs.items() if not cost)
     return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
-
-
-def report(case: Case, runs: Mapping[str, Mapping[str, Any]], quick: bool) -> dict[str, Any]:
-    """All numbers with what they were made with."""
-    settings = case.settings.model_dump(mode="json")
-    return {
-        "data": case.data.name,
-        "budget": case.budget,
-        "quick": quick,
-        "runs": runs,
-        "kd_against_dnn": gains(runs),
-        "settings": {
-            key: settings[key] for key in ("teacher", "generate", "select", "relabel", "student")
-        },
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {
-            name: version_of(name)
-            for name in ("mace-torch", "torch", "deepmd-kit", "tensorflow-cpu", "numba")
-        },
-        "commit": commit(),
-    }
 
 
 if __name__ == "__main__":

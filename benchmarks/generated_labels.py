@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -23,18 +22,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pandas as pd
+from origin import origin
 from polymorphkd.frames import Frames
 from polymorphkd.generate import Context, make_targets, merge_library, write_shard
 from polymorphkd.label import gather, label_shard, make_engine
 from polymorphkd.landscape import auto_cutoff, points
-from polymorphkd.provenance import version_of, write_json
+from polymorphkd.provenance import write_json
 from polymorphkd.readers import read_frames
 from polymorphkd.seeds.collect import collect
 from polymorphkd.select import run_rounds
 from polymorphkd.settings import Choice, Round, Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from landscape import commit, cpu
 
 GPAW = {
     "smearing": "fermi-dirac", "width": 0.2, "density_tolerance": 1e-3,
@@ -143,9 +142,7 @@ def main() -> None:
             found[name] = study(name, 3 if arguments.quick else 40, store)
             print(name, found[name], flush=True)
     found |= {
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {name: version_of(name) for name in ("gpaw", "ase", "numba")},
-        "commit": commit(),
+        **origin("gpaw", "ase", "numba"),
     }
     if arguments.json:
         write_json(arguments.json, found)

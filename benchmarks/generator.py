@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
@@ -23,16 +22,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 from ase.build import bulk
+from origin import origin
 from polymorphkd.frames import Frames, from_atoms
 from polymorphkd.generate import Breeder, Context, make_targets, run_task
 from polymorphkd.landscape import auto_cutoff, points
 from polymorphkd.landscape.grid import Box, cells, coordinates, inside
-from polymorphkd.provenance import version_of, write_json
+from polymorphkd.provenance import write_json
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Generate, Landscape
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from landscape import commit, cpu
 
 PARENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "si216_melting.extxyz"
 GRID = 40
@@ -222,9 +221,7 @@ def main() -> None:
     numbers["cpu_ms_per_individual_1920"] = cost_of_large(64 if arguments.quick else 640)
     numbers |= {
         "evaluations": evaluations,
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {name: version_of(name) for name in ("numba", "numpy")},
-        "commit": commit(),
+        **origin("numba", "numpy"),
     }
     print(table(numbers))
     for key, value in numbers.items():

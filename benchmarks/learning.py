@@ -23,10 +23,9 @@ import argparse
 import json
 import logging
 import os
-import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,18 +35,22 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from evidence.aluminium import (
     COMMAND,
+    LABEL_SECONDS,
+    LABELS,
     LANDSCAPE,
+    PARTS,
     AluminiumSet,
     Training,
     read_set,
 )
-from evidence.case import draw, recipe
-from landscape import commit, cpu
-from polymorphkd.errors import InputError
+from evidence.case import acting, draw, recipe
+from evidence.results import earlier
+from polymorphkd.errors import InputError, PolymorphKDError
 from polymorphkd.frames import Frames, concatenate, write_frames
-from polymorphkd.provenance import rng, version_of, write_json
+from polymorphkd.provenance import rng, write_json
 from polymorphkd.select import near
-from polymorphkd.settings import Settings, Split
+from polymorphkd.settings import Settings, Split, Teacher
+from polymorphkd.teacher import BACKENDS, check_teacher
 
 RESULTS = Path(__file__).resolve().parent / "results/learning_Al.json"
 COUNTS = (20, 40, 80, 160, 320)
@@ -94,6 +97,19 @@ class Study:
         if count >= len(rows):
             return rows
         return rows[draw(frames, count, method, rng(seed, "Al", method, count))]
+
+    def shuffled(self, rows: np.ndarray, name: str, seed: int) -> np.ndarray:
+        """Rows in a random order."""
+        return rng(seed, "Al", f"order-{name}", 0).permutation(rows)
+
+    def apart_and_together(
+        self, orders: Mapping[str, np.ndarray], count: int, seed: int, tests: dict[str, Frames]
+    ) -> Runs:
+        """The first `count` frames of each kind, and half as many of both."""
+        for made, order in orders.items():
+            yield f"{made} {count}", seed, self.train(np.sort(order[:count]), seed), tests
+        half = np.concatenate([order[: count // 2] for order in orders.values()])
+        yield f"both {count}", seed, self.train(np.sort(half), seed), tests
 
 
 Runs = Iterator[tuple[str, int, Training, dict[str, Frames]]]
@@ -158,18 +174,16 @@ def generation(study: Study) -> Runs:
     """Generated frames, frames of MD, or half of each."""
     tests = study.tests()
     volumes = study.data.frames.volumes / study.data.frames.n_atoms
-    dense = volumes < DENSE * np.median(volumes)
+    own = np.isin(study.data.frames.meta["made"], list(PARTS))
+    dense = volumes < DENSE * np.median(volumes[own])
     compressed = np.flatnonzero(dense & study.data.is_test)
     if len(compressed):
         tests["compressed"] = study.data.frames.take(compressed)
     most = min(EQUAL, len(study.data.rows(False, "md")))
     for seed in range(1, study.seeds + 1):
         count = 12 if study.quick else most
-        for made in ("generated", "md"):
-            rows = rng(seed, "Al", made, count).permutation(study.data.rows(False, made))[:count]
-            yield f"{made} {count}", seed, study.train(np.sort(rows), seed), tests
-        half = [study.drawn(count // 2, "grid", seed, made) for made in ("generated", "md")]
-        yield f"both {count}", seed, study.train(np.concatenate(half), seed), tests
+        orders = {made: study.shuffled(study.data.rows(False, made), made, seed) for made in PARTS}
+        yield from study.apart_and_together(orders, count, seed, tests)
 
 
 def transfer(study: Study) -> Runs:
@@ -185,21 +199,26 @@ def transfer(study: Study) -> Runs:
         pools[made] = rows[~near(frames, held_out, LANDSCAPE, Split().duplicate_distance)]
     count = 12 if study.quick else min(EQUAL, *map(len, pools.values()))
     for seed in range(1, study.seeds + 1):
-        orders = {
-            made: rng(seed, "Al", f"transfer-{made}", count).permutation(rows)
-            for made, rows in pools.items()
-        }
-        for made, order in orders.items():
-            yield f"{made} {count}", seed, study.train(np.sort(order[:count]), seed), tests
-        half = np.concatenate([order[: count // 2] for order in orders.values()])
-        yield f"both {count}", seed, study.train(np.sort(half), seed), tests
+        orders = {made: study.shuffled(rows, made, seed) for made, rows in pools.items()}
+        yield from study.apart_and_together(orders, count, seed, tests)
+
+
+def can_train(settings: Teacher, kind: str) -> bool:
+    """Whether a family of teachers has its environment; says so where it has not."""
+    try:
+        check_teacher(settings.model_copy(update={"kind": kind}), [], ["Al"])
+    except PolymorphKDError as error:
+        print(f"architectures: {kind} is left out: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def architectures(study: Study) -> Runs:
-    """Families of models on all training frames of both kinds."""
+    """The student's family and the teachers' that can train here, on all frames of both kinds."""
     rows = study.pool()[0][:12] if study.quick else study.pool()[0]
+    families = ["dnn", *(kind for kind in BACKENDS if can_train(study.settings.teacher, kind))]
     for seed in range(1, study.seeds + 1):
-        for model in ("dnn", "mace"):
+        for model in families:
             yield model, seed, study.train(rows, seed, model), study.tests()
 
 
@@ -249,8 +268,15 @@ def main() -> None:
         if not arguments.export and "transfer" in arguments.studies:
             data.require_transferred()
     except InputError as error:
-        raise SystemExit(str(error)) from error
+        if not arguments.estimate:
+            raise SystemExit(str(error)) from error
+        hours = LABELS * LABEL_SECONDS / 3600
+        print(
+            f"labels of aluminium: {LABELS} frames by GPAW, {hours:.1f} core hours; then trainings"
+        )
+        return
     if arguments.export:
+        arguments.export.parent.mkdir(parents=True, exist_ok=True)
         write_frames(arguments.export, data.split())
         return
     settings = recipe("Al", ["Al"], arguments.quick, {})
@@ -259,8 +285,19 @@ def main() -> None:
     if arguments.estimate:
         print(estimate(study, arguments.studies))
         return
-    found: dict[str, dict[str, Any]] = {}
+    try:
+        found = run_all(study, arguments.studies, arguments.json)
+    except PolymorphKDError as error:
+        raise SystemExit(str(error)) from error
     for name in arguments.studies:
+        print(f"\n{name}, force RMSE in meV/Å\n\n{table(found[name])}")
+
+
+def run_all(study: Study, names: Sequence[str], output: Path | None) -> dict[str, dict[str, Any]]:
+    """Train and judge every model of some studies; others in the file of results stay."""
+    head = heading(study)
+    found = earlier(output, head, "studies")
+    for name in names:
         runs = found.setdefault(name, {})
         for case, seed, training, tests in STUDIES[name](study):
             scores = training.scored(tests)
@@ -268,10 +305,9 @@ def main() -> None:
             errors = scores["errors"].items()
             forces = ", ".join(f"{test} {one['force']:.0f}" for test, one in errors)
             print(f"{name}, {case}, seed {seed}: {forces} meV/Å", flush=True)
-            if arguments.json:
-                write_json(arguments.json, report(study, found))
-    for name, runs in found.items():
-        print(f"\n{name}, force RMSE in meV/Å\n\n{table(runs)}")
+            if output:
+                write_json(output, {**head, "studies": found})
+    return found
 
 
 def estimate(study: Study, names: Sequence[str]) -> str:
@@ -283,29 +319,22 @@ def estimate(study: Study, names: Sequence[str]) -> str:
         for runs in json.loads(RESULTS.read_text())["studies"].values():
             for case, seeds in runs.items():
                 costs = [one["cpu_seconds"] for one in seeds.values()]
-                known.setdefault("mace" if case == "mace" else "dnn", []).extend(costs)
+                known.setdefault(case if case in BACKENDS else "dnn", []).extend(costs)
     hours = sum(statistics.fmean(known[m]) for m in left.values() if m in known) / 3600
     unknown = sorted(set(left.values()) - set(known))
     text = f"studies of Al: {len(left)} trainings, {hours:.1f} core hours"
     return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
 
 
-def report(study: Study, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """All numbers with what they were made with."""
-    settings = study.settings.model_dump(mode="json")
+def heading(study: Study) -> dict[str, Any]:
+    """What all numbers of a file of results share."""
     kinds = study.data.frames.meta["made"].value_counts()
+    settings = acting(study.settings)
     return {
         "data": COMMAND,
-        "frames": {str(kind): int(count) for kind, count in kinds.items()},
+        "frames": {kind: int(kinds[kind]) for kind in PARTS},
         "quick": study.quick,
-        "studies": found,
         "settings": {key: settings[key] for key in ("teacher", "student")},
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {
-            name: version_of(name)
-            for name in ("gpaw", "mace-torch", "torch", "deepmd-kit", "tensorflow-cpu")
-        },
-        "commit": commit(),
     }
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import platform
 import resource
 import sys
 import time
@@ -33,12 +32,13 @@ import pandas as pd
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read
-from landscape import available, commit, cpu
+from landscape import available
+from origin import origin
 from polymorphkd.frames import from_atoms
 from polymorphkd.landscape import points
 from polymorphkd.landscape.coverage import Hull, largest_region, measure
 from polymorphkd.landscape.grid import bounding_box, coordinates, grid_over
-from polymorphkd.provenance import version_of, write_json
+from polymorphkd.provenance import write_json
 from polymorphkd.select import rounds as rounds_module
 from polymorphkd.select import run_rounds
 from polymorphkd.select.baselines import weighted_components
@@ -259,11 +259,7 @@ def main() -> None:
         "library": name,
         "comparison": comparison(table, [100] if arguments.quick else [100, 1000]),
         "peak_memory_GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        "machine": f"{cpu()}, Python {platform.python_version()}",
-        "versions": {
-            key: version_of(key) for key in ("numba", "numpy", "pandas", "scikit-learn", "maml")
-        },
-        "commit": commit(),
+        **origin("numba", "numpy", "pandas", "scikit-learn", "maml"),
     }
     print(markdown(result))
     versions = ", ".join(f"{key} {value}" for key, value in result["versions"].items() if value)

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,13 +22,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 from ase import Atoms
-from landscape import commit, cpu
+from evidence.stages import cpu_seconds
+from origin import origin
 from polymorphkd.config import load_settings, read_yaml
 from polymorphkd.deploy import Example, write_example
 from polymorphkd.deploy.lammps import measure_cost
 from polymorphkd.frames import from_atoms
 from polymorphkd.label import make_engine
-from polymorphkd.provenance import read_json, rng, version_of, write_json
+from polymorphkd.provenance import read_json, rng, write_json
 from polymorphkd.seeds.prototypes import prototype
 from polymorphkd.settings import Settings
 from polymorphkd.teacher import load_teacher
@@ -57,12 +56,14 @@ def crystal(results: Path, settings: Settings, n_atoms: int) -> Atoms:
 
 
 def spent(work: Callable[[], Any], least: float) -> float:
-    """Median process time of one call, s; called again until `least` seconds are spent."""
+    """Median CPU time of one call, s, with the programs that it starts; called again until
+    `least` seconds are spent.
+    """
     times: list[float] = []
     while sum(times) < least:
-        started = time.process_time()
+        started = cpu_seconds()
         work()
-        times.append(time.process_time() - started)
+        times.append(cpu_seconds() - started)
     return float(np.median(times))
 
 
@@ -173,11 +174,7 @@ def main() -> None:
             "at_108_atoms": {name: cost for name, (cost, _) in costs.items()},
             "exponents": {name: exponent for name, (_, exponent) in costs.items()},
             "quick": arguments.quick,
-            "machine": f"{cpu()}, Python {platform.python_version()}",
-            "versions": {
-                name: version_of(name) for name in ("gpaw", "mace-torch", "deepmd-kit", "lammps")
-            },
-            "commit": commit(),
+            **origin("gpaw", "mace-torch", "deepmd-kit", "lammps"),
         }
         write_json(arguments.json, found)
 

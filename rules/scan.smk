@@ -27,7 +27,7 @@ use rule train_student as train_scanned with:
 rule measure_scanned:
     input:
         model="results/{material}/student/scan/{entry}/model.pb",
-        test="results/{material}/split/test.extxyz",
+        valid="results/{material}/split/valid.extxyz",
         crystal="results/{material}/properties/teacher.json",
         template=f"{workflow.basedir}/workflow/templates/in.lammps.j2",
     output:

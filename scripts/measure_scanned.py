@@ -1,4 +1,4 @@
-"""Rule measure_scanned: test errors and cost in LAMMPS of one student of the scan."""
+"""Rule measure_scanned: validation errors and cost in LAMMPS of one student of the scan."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ with job(snakemake.log[0], f"scan {entry}"):
     )
     model = load_student(student.kind, files.model)
     result = {
-        **rmse(model, read_frames(files.test)),
+        **rmse(model, read_frames(files.valid)),
         **cost(Path(files.model), Path(files.template), example, Deploy(**params.settings)),
         **{key: getattr(student.deepmd, key) for key in ("rcut", "embedding", "fitting")},
     }

@@ -10,6 +10,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.frames import from_atoms, write_frames
+from polymorphkd.readers import read_frames
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "distillation.py"
 
@@ -59,8 +60,12 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
         assert found["runs"]["1"][name] == made["runs"]["1"][name]
     assert set(found["runs"]["1"]) == {"teacher", "dnn", "dnn-kd"}
     assert set(found["kd_against_dnn"]) == {"energy", "force", "virial"}
+    test = read_frames(labelled).forces[: 8 * 4]
+    nothing = 1e3 * np.sqrt((test**2).mean())  # meV/Å, of a model without forces
     for model in found["runs"]["1"].values():
-        assert all(0 < model["test"][q] < 5000 for q in ("energy", "force", "virial"))
+        assert all(model["test"][q] > 0 for q in ("energy", "force", "virial"))
+        assert model["test"]["force"] < 0.8 * nothing
+        assert model["origin"]["commit"]
     assert "| dnn-kd | 1 |" in second.stdout
 
     third = run(labelled, *options, "--models", "dnn-kd", "--shares", "0.8")
@@ -70,20 +75,42 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     assert runs["dnn-kd"] == found["runs"]["1"]["dnn-kd"]
     assert runs["dnn-kd-0.8"]["test"] != runs["dnn-kd"]["test"]
     assert "| dnn-kd-0.8 | 1 |" in third.stdout
-    trained = tmp_path / "work/Al-12-1/dnn-kd-0.8/work/input.json"
-    assert "prob_sys_size;0:1:0.8;" in trained.read_text()
+    inputs = [path.read_text() for path in (tmp_path / "work").rglob("student-*/work/input.json")]
+    assert sum("prob_sys_size;0:1:0.8;" in text for text in inputs) == 1
 
     # The budget is 12 frames, the teacher fits some of them and is checked on the others.
-    case = tmp_path / "work" / "Al-12-1"
+    case = next((tmp_path / "work").glob("Al-12-1-*"))
     counts = {
         name: (case / f"{name}.extxyz").read_text().count("Lattice")
         for name in ("budget", "fit", "check", "rest", "pool", "test")
     }
     assert counts == {"budget": 12, "fit": 10, "check": 2, "rest": 20, "pool": 32, "test": 8}
 
-    other = run(labelled, *options[:3], str(tmp_path / "work"), "--budget", "9")
+    # What was trained with other settings is not taken for this: neither numbers nor models.
+    (tmp_path / "longer.yaml").write_text("student: {deepmd: {steps: 240}}\n")
+    longer = ("--set", str(tmp_path / "longer.yaml"))
+    refused = run(labelled, *options, *longer)
+    assert refused.returncode != 0
+    assert "holds results of other settings; give another name" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    again = (*options[2:], "--json", str(tmp_path / "longer.json"), *longer)
+    fourth = run(labelled, *again, "--models", "teacher", "dnn")
+    assert fourth.returncode == 0, fourth.stderr
+    runs_of_longer = json.loads((tmp_path / "longer.json").read_text())["runs"]["1"]
+    assert runs_of_longer["teacher"]["test"] == runs["teacher"]["test"]
+    assert runs_of_longer["dnn"]["test"] != runs["dnn"]["test"]
+
+    # Seeds and models that are not asked for stay in the file.
+    last = json.loads(output.read_text())
+    last["runs"]["2"] = last["runs"]["1"]
+    output.write_text(json.dumps(last))
+    fifth = run(labelled, *options, "--models", "teacher")
+    assert fifth.returncode == 0, fifth.stderr
+    assert json.loads(output.read_text())["runs"] == last["runs"]
+
+    other = run(labelled, *options, "--budget", "9")
     assert other.returncode != 0
-    assert "other data or settings" in other.stderr
+    assert "holds results of other budget" in other.stderr
 
 
 def test_a_share_beyond_one_is_refused(labelled):
@@ -98,3 +125,4 @@ def test_a_set_without_a_test_split_is_refused(tmp_path):
     done = run(path)
     assert done.returncode != 0
     assert "every frame needs split=train or split=test" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -8,19 +8,14 @@ with another order of the frames, so that the model is another one of the same q
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
+from killing import killed_when
 from polymorphkd.frames import Frames, write_frames
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Teacher
@@ -32,52 +27,12 @@ from polymorphkd.teacher import load_teacher, mace_process, train_teacher
 from test_student import SETTINGS, distorted
 from test_teacher import TINY, make_job
 
-SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 STEPS, TUNING = 60, 40
 SHORT = SETTINGS.model_copy(
     update={
         "deepmd": SETTINGS.deepmd.model_copy(update={"steps": STEPS, "fine_tune_steps": TUNING})
     }
 )
-
-_RUN = """
-import sys, pickle
-from polymorphkd.{room} import {function}
-{function}(*pickle.loads(bytes.fromhex(sys.argv[1])))
-"""
-
-
-def killed_when(function: Callable, arguments: tuple, ripe: Callable, sign: int) -> None:
-    """Call `function` in a process group of its own, and send it `sign` when `ripe` is true.
-
-    `ripe` gets the command lines of the processes below.
-    """
-    room = function.__module__.split(".")[1]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _RUN.format(room=room, function=function.__name__),
-         pickle.dumps(arguments).hex()],
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS)}, start_new_session=True,
-    )  # fmt: skip
-    below: set[psutil.Process] = set()
-    deadline = time.monotonic() + 240
-    while True:
-        below |= set(psutil.Process(process.pid).children(recursive=True))
-        if ripe([command(one) for one in below]):
-            break
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.killpg(process.pid, sign)
-    assert process.wait(timeout=30) == -sign
-    _, alive = psutil.wait_procs(below, timeout=30)
-    assert not alive
-
-
-def command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def running(word: str) -> Callable[[list[str]], bool]:

@@ -12,6 +12,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.readers import read_frames
+from polymorphkd.select import near
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -92,7 +93,13 @@ def test_without_labels_it_names_the_command(tmp_path):
 def test_every_fifth_frame_is_the_test_and_training_sets_keep_clear_of_it(results, modules):
     learning, aluminium = modules
     data = aluminium.read_set(results)
-    assert len(data.rows(True, "md")) == len(data.rows(True, "generated")) == 8
+    for made in ("md", "generated"):
+        assert 6 <= len(data.rows(True, made)) <= 8
+    tests, training = (
+        data.frames.take(np.concatenate([data.rows(test, made) for made in ("md", "generated")]))
+        for test in (True, False)
+    )
+    assert not near(training, tests, aluminium.LANDSCAPE, 0.01).any()
     study = learning.Study(data, learning.recipe("Al", ["Al"], True, {}), results, 2, True)
     held_out = {name for part in study.tests().values() for name in part.frame_ids()}
     for name in ("scaling", "coverage", "selection", "generation", "transfer"):
@@ -106,7 +113,7 @@ def test_the_exported_set_has_the_same_split(results, modules, tmp_path):
     done = run(tmp_path, "--export", "Al.extxyz")
     assert done.returncode == 0, done.stderr
     found = read_frames(tmp_path / "Al.extxyz")
-    assert found.meta["split"].value_counts().to_dict() == {"train": 64, "test": 16}
+    assert len(found) == 80
     assert found.meta["group"].value_counts().to_dict() == {"generated": 40, "md": 40}
     held_out = np.concatenate([data.rows(True, made) for made in ("generated", "md")])
     tests = found.take(np.flatnonzero(found.meta["split"] == "test"))

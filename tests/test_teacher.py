@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import teachers
 from ase.build import bulk
-from ase.calculators.emt import EMT
+from killing import killed_when
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.predict import labels_of, single_precision
@@ -45,22 +44,7 @@ SETTINGS = Teacher(mace=TINY)
 
 
 def emt_frames(n: int, seed: int, elements: tuple[str, ...] = ("Al",)) -> Frames:
-    """Strained and rattled fcc cells labelled by EMT."""
-    random = np.random.default_rng(seed)
-    images = []
-    for _ in range(n):
-        image = bulk("Al", "fcc", 4.0, cubic=True)
-        image.symbols[:] = random.choice(elements, len(image))
-        strain = random.normal(0, 0.02, (3, 3)) + np.eye(3) * random.uniform(-0.04, 0.04)
-        image.set_cell(image.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
-        image.rattle(0.1, rng=random)
-        image.calc = EMT()
-        image.info["REF_energy"] = image.get_potential_energy()
-        image.info["REF_stress"] = image.get_stress()
-        image.arrays["REF_forces"] = image.get_forces()
-        image.calc = None
-        images.append(image)
-    return from_atoms(images)
+    return teachers.emt_frames(n, seed, elements, shifted=False)
 
 
 def make_job(folder: Path, **changes: object) -> TrainingJob:
@@ -264,7 +248,6 @@ def test_prediction_agrees_with_mace_and_does_not_depend_on_the_batch(
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_twin_in_single_precision_agrees_and_leaves_the_model_as_it_is(
     trained: TrainingJob,
 ) -> None:
@@ -281,6 +264,7 @@ def test_the_twin_in_single_precision_agrees_and_leaves_the_model_as_it_is(
     np.testing.assert_array_equal(committee.predict(frames).forces, before.forces)
 
 
+@pytest.mark.slow
 def test_unknown_elements_are_refused(trained: TrainingJob) -> None:
     with pytest.raises(EngineError, match=r"model_0\.model: does not know Cu.*trained for Al"):
         load_teacher(SETTINGS, [trained.model], ["Al", "Cu"])
@@ -301,51 +285,20 @@ def test_equal_models_make_a_committee_without_spread(trained: TrainingJob) -> N
 
 # Kill and resume
 
-_TRAIN = """
-import sys, pickle
-from polymorphkd.teacher import train_teacher
-settings, job = pickle.loads(bytes.fromhex(sys.argv[1]))
-train_teacher(settings, job)
-"""
-
-
-def _children(pid: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    import pickle
-
+@pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux")
+def test_a_training_whose_parent_is_killed_ends_and_goes_on_from_its_checkpoint(
+    tmp_path: Path,
+) -> None:
     job = make_job(tmp_path)
     settings = Teacher(mace=TINY.model_copy(update={"epochs": 40}))
-    package = str(Path(mace_process.__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TRAIN, pickle.dumps((settings, job)).hex()],
-        env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
-    )
-    deadline = time.monotonic() + 120
-    while mace_process.resume_epoch(job.work) < 4:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    children = _children(process.pid)
-    assert children
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    while any(_alive(pid) for pid in children):  # the training dies with its parent
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert not job.model.exists()
 
+    def ripe(_: list[str]) -> bool:
+        return mace_process.resume_epoch(job.work) >= 4
+
+    killed_when(train_teacher, (settings, job), ripe, signal.SIGKILL, group=False)
+    assert not job.model.exists()
     train_teacher(settings, job)
     metrics = json.loads(job.metrics.read_text())
     assert 4 <= metrics["resumed_from_epoch"] < 40

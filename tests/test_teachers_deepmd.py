@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import polymorphkd
 import pytest
 import teachers
 from ase.build import bulk
+from killing import killed_when
 from polymorphkd.errors import EngineError, InputError, StageError
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.predict import labels_of
@@ -154,45 +151,15 @@ def test_a_foreign_element_in_the_training_set_is_refused(tmp_path):
         train_teacher(teachers.settings("dpa"), replace(job, elements=["Al", "Cu", "Ni"]))
 
 
-_TRAIN = """
-import sys, pickle
-from polymorphkd.teacher import train_teacher
-settings, job = pickle.loads(bytes.fromhex(sys.argv[1]))
-train_teacher(settings, job)
-"""
-
-
-def _children(pid: int) -> list[int]:
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="children die with their parent on Linux")
 def test_a_killed_training_goes_on_and_joins_a_committee(tmp_path):
     settings = teachers.settings("mace-deepmd", steps=150)
     jobs = [teachers.make_job(tmp_path, k, seed=k + 1) for k in (0, 1)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _TRAIN, pickle.dumps((settings, jobs[0])).hex()],
-        env={**os.environ, "PYTHONPATH": str(Path(polymorphkd.__file__).parents[1])},
-    )
-    deadline = time.monotonic() + 300
-    while last_checkpoint(jobs[0].work)[0] < 30:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    children = _children(process.pid)
-    assert children
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    while any(_alive(pid) for pid in children):  # the training dies with its parent
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+
+    def ripe(_: list[str]) -> bool:
+        return last_checkpoint(jobs[0].work)[0] >= 30
+
+    killed_when(train_teacher, (settings, jobs[0]), ripe, signal.SIGKILL, group=False)
     assert not jobs[0].model.exists()
     assert not jobs[0].metrics.exists()
 

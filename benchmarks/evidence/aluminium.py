@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from origin import origin
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.landscape import points
 from polymorphkd.predict import Predictor
 from polymorphkd.provenance import rng, write_json
 from polymorphkd.readers import read_frames
-from polymorphkd.settings import Landscape, Settings
+from polymorphkd.select.split import groups
+from polymorphkd.settings import Landscape, Settings, Split
 from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 
+from .results import PACKAGES
 from .stages import cpu_seconds, errors
 
 PARTS = {"generated": "Al_landscape", "md": "Al_md"}
@@ -34,8 +38,11 @@ TRANSFER_COMMAND = "make evidence-transfer"
 
 TEST_SHARE = 0.2
 CHECK_SHARE = 0.1
+LABELS, LABEL_SECONDS = 546, 12
+"""Frames of all three sets, and CPU seconds of a label (mean of the first 400)."""
+
 LANDSCAPE = Landscape(cutoff=3.4)  # Å, as in the materials' files
-COST = "cpu_seconds.json"
+MADE = "made.json"
 
 
 @dataclass(frozen=True)
@@ -99,12 +106,24 @@ def read_set(results: Path) -> AluminiumSet:
             part.with_meta(made=made, sS=table["sS"].to_numpy(), Q6=table["Q6"].to_numpy())
         )
     frames = concatenate(parts)
-    random = rng(1, "Al", "test", 0)
-    is_test = np.zeros(len(frames), dtype=bool)
-    for made in PARTS:
-        rows = np.flatnonzero(frames.meta["made"] == made)
-        is_test[random.permutation(rows)[: round(TEST_SHARE * len(rows))]] = True
-    return AluminiumSet(frames, is_test)
+    return AluminiumSet(frames, _held_out(frames))
+
+
+def _held_out(frames: Frames) -> np.ndarray:
+    """Which frames are the test: a share of each of `PARTS`, near-duplicates and kin together."""
+    made = frames.meta["made"].to_numpy()
+    rows = np.flatnonzero(np.isin(made, list(PARTS)))
+    own = frames.take(rows)
+    group = groups(points(own, LANDSCAPE), own.meta, Split().duplicate_distance)
+    room = {kind: round(TEST_SHARE * np.count_nonzero(made == kind)) for kind in PARTS}
+    chosen = np.zeros(len(frames), dtype=bool)
+    for number in rng(1, "Al", "test", 0).permutation(group.max() + 1):
+        members = rows[group == number]
+        counts = Counter(made[members])
+        if all(count <= room[kind] for kind, count in counts.items()):
+            chosen[members] = True
+            room = {kind: left - counts[kind] for kind, left in room.items()}
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -138,14 +157,15 @@ class Training:
         write_frames(fit, self.frames.take(np.sort(order[count:])))
         started = cpu_seconds()
         made = (self._student if self.model == "dnn" else self._teacher)(fit, check)
-        if not (folder / COST).is_file():
-            write_json(folder / COST, cpu_seconds() - started)
+        if not self.done:
+            cost = cpu_seconds() - started
+            write_json(folder / MADE, {"cpu_seconds": cost, "origin": origin(*PACKAGES)})
         return made
 
     @property
     def done(self) -> bool:
         """Whether the model was trained before."""
-        return (self.folder / COST).is_file()
+        return (self.folder / MADE).is_file()
 
     def _student(self, fit: Path, check: Path) -> Predictor:
         if not (self.folder / "metrics.json").is_file():
@@ -154,6 +174,7 @@ class Training:
         return load_student(self.settings.student.kind, self.folder / "model.pb")
 
     def _teacher(self, fit: Path, check: Path) -> Predictor:
+        settings = self.settings.teacher.model_copy(update={"kind": self.model})
         model = self.folder / "teacher.model"
         if not model.is_file():
             job = TrainingJob(
@@ -165,12 +186,12 @@ class Training:
                 elements=self.settings.elements,
                 seed=self.seed,
             )
-            train_teacher(self.settings.teacher, job)
-        return load_teacher(self.settings.teacher, [model], self.settings.elements)
+            train_teacher(settings, job)
+        return load_teacher(settings, [model], self.settings.elements)
 
     def scored(self, tests: dict[str, Frames]) -> dict[str, Any]:
-        """Errors on each of some test sets, and the CPU seconds of the training (of all its
-        pieces but those that were killed); computed once, kept as JSON.
+        """Errors on each of some test sets, the CPU seconds of the training (of its last piece,
+        if it was killed) and its origin; computed once, kept as JSON.
         """
         made: dict[str, Any] = {}
         loaded: Predictor | None = None
@@ -181,4 +202,4 @@ class Training:
                 loaded = loaded or self.run()
                 write_json(path, errors(loaded, frames))
             made[name] = json.loads(path.read_text())
-        return {"errors": made, "cpu_seconds": json.loads((self.folder / COST).read_text())}
+        return {"errors": made, **json.loads((self.folder / MADE).read_text())}

@@ -15,7 +15,7 @@ from polymorphkd.config import merge, validate
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, write_frames
 from polymorphkd.landscape import auto_cutoff, points
-from polymorphkd.provenance import rng
+from polymorphkd.provenance import digest, rng
 from polymorphkd.readers import read_frames
 from polymorphkd.select import run_rounds
 from polymorphkd.settings import Choice, Landscape, Round, Settings
@@ -53,6 +53,10 @@ class Case:
         """Chemical symbols of the set."""
         return list(self.settings.elements)
 
+    def acting(self, *sections: str) -> dict[str, Any]:
+        """Settings of some sections as far as they act here: what a result depends on."""
+        return {name: acting(self.settings)[name] for name in sections}
+
     def path(self, name: str) -> Path:
         """File of one of `SETS`."""
         return self.folder / f"{name}.extxyz"
@@ -60,6 +64,18 @@ class Case:
     def frames(self, name: str) -> Frames:
         """One of `SETS`."""
         return read_frames(self.path(name))
+
+
+def acting(settings: Settings) -> dict[str, Any]:
+    """Settings that decide the results of this benchmark; without keys that are not set."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    family = settings.teacher.section
+    select = {key: value for key, value in values["select"].items() if key != "standard"}
+    return {
+        "teacher": {key: values["teacher"][key] for key in ("kind", "n_models", family)},
+        "select": select,
+        **{key: values[key] for key in ("landscape", "generate", "relabel", "student")},
+    }
 
 
 def recipe(name: str, elements: list[str], quick: bool, changes: Mapping[str, Any]) -> Settings:
@@ -104,15 +120,26 @@ def make_case(
     InputError
         The set has no split, or fewer frames than the budget.
     """
-    frames = read_frames(data).sorted_by_id()
+    settings = recipe(data.stem, elements_of(data), quick, changes or {})
+    name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
+    case = Case(data, budget, seed, work / f"{name}-{digest(data.read_text(), 6)}", settings)
+    if not case.path("test").is_file():
+        _write_sets(case, read_frames(data).sorted_by_id(), method)
+    return case
+
+
+def elements_of(data: Path) -> list[str]:
+    """Chemical symbols of a labelled set.
+
+    Raises
+    ------
+    InputError
+        Its frames do not say which of them are the test.
+    """
+    frames = read_frames(data)
     if "split" not in frames.meta or set(frames.meta["split"]) != {"train", "test"}:
         raise InputError(f"{data}: every frame needs split=train or split=test, and both occur")
-    elements = sorted({chemical_symbols[z] for z in np.unique(frames.numbers)})
-    name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
-    case = Case(data, budget, seed, work / name, recipe(data.stem, elements, quick, changes or {}))
-    if not case.path("test").is_file():
-        _write_sets(case, frames, method)
-    return case
+    return sorted({chemical_symbols[z] for z in np.unique(frames.numbers)})
 
 
 def _write_sets(case: Case, frames: Frames, method: str) -> None:

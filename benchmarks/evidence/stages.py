@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from origin import origin
 from polymorphkd.evaluate.compare import frame_table
 from polymorphkd.frames import Frames, write_frames
 from polymorphkd.generate_files import generate_files
 from polymorphkd.landscape import points
 from polymorphkd.predict import Predictor
-from polymorphkd.provenance import rng, write_json
+from polymorphkd.provenance import digest, rng
 from polymorphkd.readers import read_frames
 from polymorphkd.select import run_rounds
 from polymorphkd.student import TrainingJob as StudentJob
@@ -26,15 +26,17 @@ from polymorphkd.teacher.relabel import gather, relabel
 from polymorphkd.teacher.walk import walk
 
 from .case import Case
+from .results import PACKAGES
 
 
 def teacher(case: Case) -> Predictor:
     """Committee trained on the budget."""
     settings = case.settings.teacher
-    models = [case.folder / "teacher" / f"{k}.model" for k in range(settings.n_models)]
+    folder = case.folder / f"teacher-{digest(case.acting('teacher'), 6)}"
+    models = [folder / f"{k}.model" for k in range(settings.n_models)]
     for k, model in enumerate(models):
         if not model.is_file():
-            model.parent.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
             train_teacher(
                 settings,
                 TrainingJob(
@@ -50,18 +52,21 @@ def teacher(case: Case) -> Predictor:
     return load_teacher(settings, models, case.elements)
 
 
-def supplementary(case: Case, name: str = "supplementary") -> Path:
+def supplementary(case: Case) -> Path:
     """Frames generated from the budget alone and labelled by the teacher; a file.
 
     Like in the workflow, frames near a test frame on the landscape are left out.
     """
-    output = case.folder / f"{name}.extxyz"
+    settings = case.settings
+    parts = case.acting("teacher", "landscape", "generate", "select", "relabel")
+    folder = case.folder / f"supplementary-{digest(parts, 6)}"
+    output = folder / "labelled.extxyz"
     if output.is_file():
         return output
-    settings = case.settings
-    seeds = case.folder / "seeds.parquet"
+    folder.mkdir(exist_ok=True)
+    seeds = folder / "seeds.parquet"
     write_frames(seeds, replace(case.frames("budget").without_labels(), meta=pd.DataFrame()))
-    library = case.folder / "library.parquet"
+    library = folder / "library.parquet"
     made = generate_files(
         [seeds], library, settings.generate, settings.landscape, case.seed, force=True
     )
@@ -78,26 +83,27 @@ def supplementary(case: Case, name: str = "supplementary") -> Path:
         [labelled], [records], case.frames("test").without_labels(), landscape,
         settings.split.duplicate_distance, made.cutoff,
     )  # fmt: skip
-    records.to_csv(case.folder / f"{name}.csv", index=False)
+    records.to_csv(folder / "records.csv", index=False)
     write_frames(output, labelled)
     return output
 
 
 def student(
     case: Case,
-    name: str,
     train: str = "budget",
     extra: Path | None = None,
     dft_probability: float | None = None,
 ) -> Predictor:
-    """A student called `name`, trained on one of the DFT sets and perhaps the teacher's labels.
+    """A student of one of the DFT sets and perhaps the teacher's labels.
 
     All students of a case start from the same weights.
     """
     settings = case.settings.student
     if dft_probability is not None:
         settings = settings.model_copy(update={"dft_probability": dft_probability})
-    folder = case.folder / name
+    taught = extra.parent.name if extra else ""
+    content = [settings.model_dump(mode="json", exclude_none=True), train, taught]
+    folder = case.folder / f"student-{digest(content, 6)}"
     if not (folder / "metrics.json").is_file():
         folder.mkdir(exist_ok=True)
         train_student(
@@ -115,7 +121,10 @@ def student(
 
 
 def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
-    """RMSE of energy (meV/atom), force (meV/Å) and virial (meV/atom); force by group too."""
+    """RMSE of energy (meV/atom), force (meV/Å) and virial (meV/atom); force by group too.
+
+    `frames` is how many they are.
+    """
     frames = replace(reference, meta=pd.DataFrame())
     table = frame_table(frames, model.predict(frames.without_labels()))
     squares = table["force_rmse"] ** 2 * table["n_atoms"]
@@ -125,6 +134,7 @@ def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
 
     everything = np.arange(len(table))
     found: dict[str, Any] = {
+        "frames": len(table),
         "energy": float(np.sqrt((table["energy_error"] ** 2).mean())),
         "force": force(everything),
         "virial": float(np.sqrt((table["virial_error"] ** 2).mean())),
@@ -137,20 +147,12 @@ def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
     return found
 
 
-def scored(case: Case, name: str, make: Callable[[], Predictor]) -> dict[str, Any]:
-    """Errors of a model on the test set and beyond the budget; made once, kept as JSON."""
-    path = case.folder / f"errors-{name}.json"
-    if not path.is_file():
-        started = cpu_seconds()
-        model = make()
-        found = {
-            key: errors(model, case.frames(key))
-            for key in ("test", "rest")
-            if case.path(key).is_file()
-        }
-        write_json(path, {**found, "cpu_seconds": cpu_seconds() - started})
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result
+def scored(case: Case, make: Callable[[], Predictor], sets: Sequence[str]) -> dict[str, Any]:
+    """Errors of a model on some sets, CPU seconds of what was made now, and its origin."""
+    started = cpu_seconds()
+    model = make()
+    found = {key: errors(model, case.frames(key)) for key in sets if case.path(key).is_file()}
+    return {**found, "cpu_seconds": cpu_seconds() - started, "origin": origin(*PACKAGES)}
 
 
 def cpu_seconds() -> float:

@@ -250,9 +250,10 @@ def table(report: dict[str, Any]) -> Table:
         for reason, count in report["left_out"].items()
         if count
     )
+    methods = dict.fromkeys(entry["method"] for entry in report["rounds"])
     result = Table(
         "after", "frames", "new", "step sS x Q6", "cells", "uniformity", "gaps", "farthest",
-        title=f"{report['method']}; {n} x {n} cells over the library; farthest: distance of a "
+        title=f"{', '.join(methods)}; {n} x {n} cells over the library; farthest: distance of a "
         "library point to the nearest chosen one, in units of the box"
         + (f"; left out: {left_out}" if left_out else ""),
         title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
@@ -262,7 +263,7 @@ def table(report: dict[str, Any]) -> Table:
     for entry in report["rounds"]:
         step, now = entry["step"], entry["so_far"]
         result.add_row(
-            f"round {entry['round']}",
+            f"round {entry['round']}" + (f", {entry['method']}" if len(methods) > 1 else ""),
             f"{now['points']:,}",
             f"{entry['count']:,}",
             f"{step['sS']:.3g} x {step['Q6']:.3g}" if step else "-",

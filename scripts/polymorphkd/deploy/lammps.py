@@ -212,7 +212,7 @@ def measure_cost(folder: Path, work: Path, n_atoms: int, threads: int) -> dict[s
     copies = [1, 1, 1]
     own = _n_atoms(work)
     while own * math.prod(copies) < n_atoms:
-        copies[copies.index(min(copies))] *= 2
+        copies[copies.index(min(copies))] += 1
     size = own * math.prod(copies)
     variables = dict(zip(("nx", "ny", "nz"), copies, strict=True))
     finished, reason = run_lammps(work, threads, "deploy", {**variables, "steps": TIMING_STEPS})

@@ -16,12 +16,12 @@ from .convergence_blocks import convergence_blocks
 from .landscape_figures import landscape_figure
 
 METHODS = {
-    "grid": "Selection keeps one frame per occupied grid cell",
-    "random": "Frames were drawn at random, as many as one per occupied grid cell",
-    "farthest-point": "Each frame is the farthest on the landscape from those chosen before it",
-    "direct": "Selection keeps one frame per cluster (DIRECT) in sS, Q6 and volume",
+    "grid": "one frame per occupied grid cell",
+    "random": "frames drawn at random, as many as one per occupied grid cell",
+    "farthest-point": "each frame the farthest on the landscape from those chosen before it",
+    "direct": "one frame per cluster (DIRECT) in sS, Q6 and volume",
 }
-"""First words on the selection, by its method."""
+"""What a round keeps, by its method."""
 
 N_REASONS = 12
 """Rows of the table of failures."""
@@ -74,18 +74,22 @@ def _sets_table(run: Run) -> TableBlock:
 
 
 def _coverage_table(coverage: dict[str, Any]) -> TableBlock:
-    rows = [["library", f"{coverage['library']['points']:,}", "-", *_covered(coverage["library"])]]
+    library = coverage["library"]
+    rows = [["library", "-", f"{library['points']:,}", "-", *_covered(library)]]
     for entry in coverage["rounds"]:
         step = entry["step"]
         size = f"{step['sS']:.3g} × {step['Q6']:.3g}" if step else "-"
         name = f"after round {entry['round']} ({entry['set']})"
-        rows.append([name, f"+{entry['count']:,}", size, *_covered(entry["so_far"])])
+        method, count = entry["method"], f"+{entry['count']:,}"
+        rows.append([name, method, count, size, *_covered(entry["so_far"])])
     grid = coverage["grid"]
     left_out = sum(coverage["left_out"].values())
+    used = dict.fromkeys(entry["method"] for entry in coverage["rounds"])
+    methods = "; ".join(f"{name}: {METHODS[name]}" for name in used)
     return TableBlock(
-        ["set", "frames", "grid step (sS × Q6)", "cells occupied", "evenness", "gaps"],
+        ["set", "method", "frames", "grid step (sS × Q6)", "cells occupied", "evenness", "gaps"],
         rows,
-        f"{METHODS[coverage['method']]}, coarse for DFT, finer for the teacher. Coverage is "
+        f"Selection in rounds, for DFT and then for the teacher; {methods}. Coverage is "
         f"counted on {grid} × {grid} cells over the library's box; evenness is the entropy of the "
         "occupancy over its largest value (1 is even), gaps are empty cells in the hull. "
         f"{left_out:,} points without sS or listed twice were left out.",

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 
+from ..evaluate.models import MODELS as NAMES
 from ..plots.style import (
     DENSE,
     MODELS,
@@ -88,8 +89,8 @@ def _scatter(axes: Axes, points: dict[str, pd.DataFrame], name: str, **style: An
 
 
 def error_maps(run: Run) -> list[Image]:
-    """Force RMSE of each test frame for dnn and dnn-kd, and the change between them."""
-    tables = {model: run.frames[model] for model in ("dnn", "dnn-kd")}
+    """Force RMSE of each test frame for teacher and students, and the change between these."""
+    tables = {model: run.frames[model] for model in NAMES}
     values = np.concatenate([table["force_rmse"] for table in tables.values()])
     high = max(values.max(), 1.0)
     low = max(values.min(), high / 100)

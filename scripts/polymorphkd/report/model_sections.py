@@ -65,10 +65,10 @@ def error_section(run: Run) -> Section:
     )
     maps = FigureBlock(
         error_maps(run),
-        "Where on the landscape the students err: force RMSE of every test frame, and its change "
-        "by distillation (green is better). Open circles: forces that vanish by symmetry, on "
-        "which no model errs. Grey: the library.",
-        frames[1:],
+        "Where on the landscape teacher and students err: force RMSE of every test frame, and the "
+        "students' change by distillation (green is better). Open circles: forces that vanish by "
+        "symmetry, on which no model errs. Grey: the library.",
+        frames,
     )
     blocks: list[Block] = [_error_table(run.errors), boxes, _distribution_table(run.errors)]
     blocks += [*parity, maps, _cell_table(run.errors)]

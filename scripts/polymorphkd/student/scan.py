@@ -1,4 +1,4 @@
-"""Error against cost: students of different networks on the same labels and the same test."""
+"""Error against cost: students of different networks on the same labels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ QUANTITIES = {
 }
 
 
-def rmse(model: Predictor, test: Frames) -> dict[str, float]:
-    """Test RMSE by the keys of ``errors.json``: meV/atom, meV/Å, meV/atom.
+def rmse(model: Predictor, valid: Frames) -> dict[str, float]:
+    """RMSE of validation frames by the keys of ``errors.json``: meV/atom, meV/Å, meV/atom.
 
-    There is no virial where no test frame has a stress.
+    There is no virial where no frame has a stress.
     """
-    errors = signed_errors(*compare(test, model.predict(test.without_labels())))
+    errors = signed_errors(*compare(valid, model.predict(valid.without_labels())))
     return {
         UNITS[name]: float(np.sqrt(np.mean(values**2)))
         for name, values in errors.items()
@@ -65,13 +65,13 @@ def cost(model: Path, template: Path, example: Example, settings: Deploy) -> dic
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per student, the fastest first: name, cost, test RMSE, network."""
+    """One row per student, the fastest first: name, cost, validation RMSE, network."""
     rows = [{"student": name, **result} for name, result in results.items()]
     return pd.DataFrame(rows).sort_values("us_per_atom_step", ignore_index=True)
 
 
 def draw(rows: pd.DataFrame) -> Figure:
-    """Test RMSE of each quantity against microseconds per atom and step.
+    """Validation RMSE of each quantity against microseconds per atom and step.
 
     Parameters
     ----------
@@ -101,6 +101,6 @@ def draw(rows: pd.DataFrame) -> Figure:
             axes.set_ylim(0, 1.12 * values.max())
             axes.set_title(label)
             axes.set_xlabel("µs per atom and step")
-        panels[0].set_ylabel("test RMSE")
+        panels[0].set_ylabel("validation RMSE")
         panels[-1].legend(loc="lower left")
         return figure
