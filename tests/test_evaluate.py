@@ -216,6 +216,16 @@ def test_evaluation_of_files_places_the_errors_on_the_landscape(tmp_path, refere
     assert frames["force_rmse"].to_numpy() == pytest.approx(np.full(8, 100))
     assert frames["root"].tolist() == [f"seed{i // 2}" for i in range(8)]
     assert len(forces) == len(reference.numbers)
+    assert set(frames["fidelity"]) == {"external"}
+    by_frame = frames.set_index("frame_id")
+    for atom in (0, len(forces) - 1):
+        row = forces.iloc[atom]
+        for name in ("fidelity", "cell_sS", "cell_Q6"):
+            assert row[name] == by_frame.loc[row["frame_id"], name]
+    named = reference.with_meta(fidelity=["gpaw"] * 7 + [None])
+    write_frames(tmp_path / "named.parquet", named)
+    again, _ = evaluate_model(predictor, tmp_path / "named.parquet", table, 3)
+    assert again["fidelity"].tolist() == ["gpaw"] * 7 + ["external"]
     assert frames[["cell_sS", "cell_Q6"]].min().min() >= 0
     assert frames[["cell_sS", "cell_Q6"]].max().max() <= 2
     frames.to_parquet(tmp_path / "frames.parquet", index=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..errors import StageError
@@ -13,8 +14,11 @@ from ..progress import logger
 from .cells import with_cells
 from .compare import compare
 
-LINEAGE = ("root", "fidelity")
-"""Metadata of a frame that its row of errors keeps: family, and what labelled it."""
+EXTERNAL = "external"
+"""Fidelity of labels that came without one."""
+
+OF_FRAME = ("fidelity", "cell_sS", "cell_Q6")
+"""Columns of a frame that the rows of its atoms have as well."""
 
 
 def evaluate_model(
@@ -35,9 +39,10 @@ def evaluate_model(
     Returns
     -------
     frames : DataFrame
-        :func:`compare.frame_table` plus sS, Q6, volume_per_atom, cell_sS, cell_Q6 and lineage.
+        :func:`compare.frame_table` plus sS, Q6, volume_per_atom, cell_sS, cell_Q6, ``fidelity``
+        (what labelled it; ``external`` if the file does not say) and, where known, ``root``.
     forces : DataFrame
-        :func:`compare.force_table`.
+        :func:`compare.force_table` plus `OF_FRAME`.
 
     Raises
     ------
@@ -55,9 +60,12 @@ def evaluate_model(
     frames, forces = compare(reference, predictor.predict(reference.without_labels()))
     for name in ("sS", "Q6", "volume_per_atom"):
         frames[name] = placed.loc[ids, name].to_numpy()
-    for name in LINEAGE:
-        if name in reference.meta:
-            frames[name] = reference.meta[name].to_numpy()
+    if "root" in reference.meta:
+        frames["root"] = reference.meta["root"].to_numpy()
+    fidelity = reference.meta.get("fidelity", pd.Series(EXTERNAL, reference.meta.index))
+    frames["fidelity"] = fidelity.fillna(EXTERNAL).to_numpy()
     rmse = (frames["force_rmse"] ** 2 * frames["n_atoms"]).sum() / frames["n_atoms"].sum()
     logger.info("%d test frames, force RMSE %.1f meV/Å", len(frames), rmse**0.5)
-    return with_cells(frames, points, cells), forces
+    frames = with_cells(frames, points, cells)
+    of_atoms = {name: np.repeat(frames[name].to_numpy(), frames["n_atoms"]) for name in OF_FRAME}
+    return frames, forces.assign(**of_atoms)

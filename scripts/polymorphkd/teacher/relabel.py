@@ -39,8 +39,8 @@ def relabel(frames: Frames, teacher: Predictor, settings: Relabel) -> tuple[Fram
     DataFrame
         One row per given frame: frame_id, status (``ok``, ``dropped:max_force``,
         ``dropped:spread`` or, with an energy or stress that is no number,
-        ``dropped:not_finite``), max_force (largest norm of a force, eV/Å) and spread (eV/Å,
-        NaN with one model).
+        ``dropped:not_finite``), max_force (largest norm of a force, eV/Å), spread (eV/Å, NaN
+        with one model) and fidelity.
     """
     counter = Counter(len(frames), "frames")
     parts = []
@@ -72,6 +72,7 @@ def gates(labelled: Frames, settings: Relabel) -> pd.DataFrame:
             "status": status,
             "max_force": largest,
             "spread": spread,
+            "fidelity": FIDELITY,
         }
     )
 
