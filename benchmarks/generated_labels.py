@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pandas as pd
-from origin import origin
+from evidence.origin import origin
 from polymorphkd.frames import Frames
 from polymorphkd.generate import Context, make_targets, merge_library, write_shard
 from polymorphkd.label import gather, label_shard, make_engine

@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 from ase.build import bulk
-from origin import origin
+from evidence.origin import origin
 from polymorphkd.frames import Frames, from_atoms
 from polymorphkd.generate import Breeder, Context, make_targets, run_task
 from polymorphkd.landscape import auto_cutoff, points

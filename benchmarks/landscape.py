@@ -29,7 +29,7 @@ os.environ["OVITO_THREAD_COUNT"] = "1"
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from origin import origin
+from evidence.origin import origin
 from polymorphkd.frames import from_atoms
 from polymorphkd.landscape import Mapper, points
 from polymorphkd.landscape.kernels import map_frames

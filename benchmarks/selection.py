@@ -32,8 +32,8 @@ import pandas as pd
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read
+from evidence.origin import origin
 from landscape import available
-from origin import origin
 from polymorphkd.frames import from_atoms
 from polymorphkd.landscape import points
 from polymorphkd.landscape.coverage import Hull, largest_region, measure

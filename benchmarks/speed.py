@@ -22,8 +22,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 from ase import Atoms
+from evidence.origin import origin
 from evidence.stages import cpu_seconds
-from origin import origin
 from polymorphkd.config import load_settings, read_yaml
 from polymorphkd.deploy import Example, write_example
 from polymorphkd.deploy.lammps import measure_cost

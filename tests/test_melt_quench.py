@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from ase import units
 from ase.build import bulk
@@ -57,8 +58,12 @@ def killed_when(program: str, work: Path, pattern: str, count: int) -> None:
             assert process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.05)
     finally:
+        ended = process.poll() is not None
+        below = [] if ended else psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
+        _, alive = psutil.wait_procs(below, timeout=30)  # they may still have been writing
+        assert not alive
 
 
 def test_a_plan_holds_ramps_lines_and_frames():

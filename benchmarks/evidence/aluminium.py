@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from origin import origin
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.landscape import points
@@ -24,6 +23,7 @@ from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 
+from .origin import origin
 from .results import PACKAGES
 from .stages import cpu_seconds, errors
 

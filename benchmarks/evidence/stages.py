@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from origin import origin
 from polymorphkd.evaluate.compare import frame_table
 from polymorphkd.frames import Frames, write_frames
 from polymorphkd.generate_files import generate_files
@@ -26,6 +25,7 @@ from polymorphkd.teacher.relabel import gather, relabel
 from polymorphkd.teacher.walk import walk
 
 from .case import Case
+from .origin import origin
 from .results import PACKAGES
 
 

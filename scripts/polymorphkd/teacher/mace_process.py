@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 from ..errors import DivergedError, StageError
@@ -39,40 +40,30 @@ def resume_epoch(work: Path) -> int:
 
     Unusable checkpoints do not count; nothing is changed, so a running training may be asked.
     """
-    unusable = _unusable(work)
-    return max(
-        (
-            epoch
-            for items in _checkpoints(work).values()
-            for epoch, path in items
-            if path not in unusable
-        ),
-        default=0,
-    )
+    return max((epoch for epoch, _, fault in _judged(work) if not fault), default=0)
 
 
 def drop_unusable(work: Path) -> None:
     """Remove the checkpoints from which MACE must not go on; nobody may be writing there."""
-    for path, why in _unusable(work).items():
-        logger.warning("the checkpoint %s %s and is removed; going back", path, why)
-        path.unlink()
+    for _, path, fault in _judged(work):
+        if fault:
+            logger.warning("the checkpoint %s %s and is removed; going back", path, fault)
+            path.unlink()
 
 
-def _unusable(work: Path) -> dict[Path, str]:
-    """Torn checkpoints, and those of epochs whose validation loss is no number, and why.
+def _judged(work: Path) -> list[tuple[int, Path, str]]:
+    """Epoch, path and fault ("" for none) of every checkpoint.
 
-    MACE writes the latter as well.
+    Faulty are torn ones, and those of epochs whose validation loss is no number, which MACE
+    writes as well.
     """
     diverged = {
         point["epoch"] for point in learning_curve(work) if not math.isfinite(point["loss"])
     }
-    found = {}
-    for items in _checkpoints(work).values():
-        for epoch, path in items:
-            if epoch in diverged:
-                found[path] = "holds no numbers"
-            elif not _whole(path):
-                found[path] = "is torn"
+    found = []
+    for epoch, path in chain.from_iterable(_checkpoints(work).values()):
+        fault = "holds no numbers" if epoch in diverged else "" if _whole(path) else "is torn"
+        found.append((epoch, path, fault))
     return found
 
 
