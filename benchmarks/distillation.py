@@ -167,7 +167,8 @@ def estimate(arguments: argparse.Namespace) -> str:
         if found["data"] == data.name and not found["quick"]:
             for run in found["runs"].values():
                 for name, numbers in run.items():
-                    known.setdefault(name, []).append(numbers["cpu_seconds"])
+                    if "cpu_seconds" in numbers:  # absent where a run went on from pieces
+                        known.setdefault(name, []).append(numbers["cpu_seconds"])
     done = earlier(arguments.json, head, "runs")
     names = [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]
     wanted = [
