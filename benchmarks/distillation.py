@@ -77,8 +77,8 @@ def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """Mean and spread over the seeds of every model's test errors, as Markdown."""
     lines = ["| model | seeds | energy meV/atom | force meV/Å | virial meV/atom |"]
     lines.append("|---|---|---|---|---|")
-    known = {name: None for name in MODELS} | {name: None for run in runs.values() for name in run}
-    for name in known:
+    names = dict.fromkeys([*MODELS, *(name for run in runs.values() for name in run)])
+    for name in names:
         found = [run[name]["test"] for run in runs.values() if name in run]
         if not found:
             continue

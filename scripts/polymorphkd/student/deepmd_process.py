@@ -31,15 +31,7 @@ def run_training(work: Path, steps: int, threads: int, weights: Path | None = No
     weights : Path, optional
         Folder of a finished training from whose last checkpoint this one starts.
 
-    Returns
-    -------
-    int
-        Step from which the training went on, 0 if it started afresh.
-
-    Raises
-    ------
-    StageError
-        The child failed, was killed, or an error is no longer a number.
+    Returns and errors are those of :meth:`..deepmd.process.Program.train`.
     """
     found = usable_checkpoint(work)
     fresh = []
