@@ -52,7 +52,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
-	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json
+	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images
 	$(BIN)/python benchmarks/learning.py --export results/Al_set/Al.extxyz
 	$(DISTILL) --data results/Al_set/Al.extxyz --shares 0.1 0.5 0.7 --json $(RESULTS)_Al.json
 	$(MAKE) demo

@@ -44,6 +44,7 @@ from evidence.aluminium import (
     read_set,
 )
 from evidence.case import acting, draw, recipe
+from evidence.learning_figures import Covered, coverage_figure, scaling_figure
 from evidence.results import earlier
 from polymorphkd.errors import InputError, PolymorphKDError
 from polymorphkd.frames import Frames, concatenate, write_frames
@@ -137,11 +138,17 @@ def in_hole(frames: Frames, reference: Frames) -> np.ndarray:
     return np.asarray(corner(frames) > np.quantile(corner(reference), 1 - HOLE_SHARE))
 
 
+def hole_in_tests(study: Study) -> tuple[Frames, np.ndarray]:
+    """Generated test frames, and which of them lie in the hole."""
+    tests = study.tests()["generated"]
+    return tests, in_hole(tests, study.pool("generated")[1])
+
+
 def coverage(study: Study) -> Runs:
     """A set over the whole landscape, and one as large with a hole in the disordered corner."""
     rows, frames = study.pool("generated")
-    tests = study.tests()["generated"]
-    hole, test_hole = in_hole(frames, frames), in_hole(tests, frames)
+    hole = in_hole(frames, frames)
+    tests, test_hole = hole_in_tests(study)
     parts = {
         "inside": tests.take(np.flatnonzero(test_hole)),
         "outside": tests.take(np.flatnonzero(~test_hole)),
@@ -259,6 +266,7 @@ def main() -> None:
     parser.add_argument(
         "--export", type=Path, help="only write the set with its split, for distillation.py"
     )
+    parser.add_argument("--figures", type=Path, help="folder for scaling.png and coverage.png")
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
@@ -289,6 +297,8 @@ def main() -> None:
         found = run_all(study, arguments.studies, arguments.json)
     except PolymorphKDError as error:
         raise SystemExit(str(error)) from error
+    if arguments.figures:
+        draw_figures(study, found, arguments.studies, arguments.figures)
     for name in arguments.studies:
         print(f"\n{name}, force RMSE in meV/Å\n\n{table(found[name])}")
 
@@ -308,6 +318,29 @@ def run_all(study: Study, names: Sequence[str], output: Path | None) -> dict[str
             if output:
                 write_json(output, {**head, "studies": found})
     return found
+
+
+def draw_figures(
+    study: Study, found: Mapping[str, dict[str, Any]], names: Sequence[str], folder: Path
+) -> None:
+    """Pictures of the studies that have one: scaling.png and coverage.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if "scaling" in names:
+        scaling_figure(found["scaling"], folder / "scaling.png")
+    if "coverage" in names:
+        tests, hole = hole_in_tests(study)
+        trainings: dict[str, list[Training]] = {}
+        for name, _, training, _ in coverage(study):
+            trainings.setdefault(name, []).append(training)
+        sets = [
+            Covered(
+                f"{name} frames",
+                [one.frames for one in made],
+                np.array([one.frame_errors(tests) for one in made]),
+            )
+            for name, made in list(trainings.items())[:2]
+        ]
+        coverage_figure(sets, tests, hole, folder / "coverage.png")
 
 
 def estimate(study: Study, names: Sequence[str]) -> str:

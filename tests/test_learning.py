@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from matplotlib.image import imread
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.readers import read_frames
 from polymorphkd.select import near
@@ -81,6 +82,16 @@ def test_a_study_trains_scores_and_goes_on(results, tmp_path):
     assert second.returncode == 0, second.stderr
     assert json.loads(output.read_text())["studies"]["generation"] == found
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
+
+
+@pytest.mark.slow
+def test_studies_draw_their_figures(results, tmp_path):
+    options = ("--studies", "scaling", "coverage", "--figures", "figures")
+    done = run(tmp_path, *options, "--json", "out.json")
+    assert done.returncode == 0, done.stderr
+    for name in ("scaling", "coverage"):
+        width, height, *_ = imread(tmp_path / f"figures/{name}.png").shape
+        assert min(width, height) > 300
 
 
 def test_without_labels_it_names_the_command(tmp_path):

@@ -347,6 +347,23 @@ def test_prediction_keeps_order_and_refuses_other_elements(student):
         model.predict(copper)
 
 
+@pytest.mark.slow
+def test_frames_with_more_neighbours_than_the_model_has_room_for_are_told(student, caplog):
+    model = load_student("deepmd", student / "model.pb")
+    room = json.loads((student / "metrics.json").read_text())["sel"][0]
+    with caplog.at_level("WARNING", logger="polymorphkd"):
+        model.predict(distorted(3, 12))
+    assert "neighbours" not in caplog.text
+    dense = from_atoms([bulk("Al", "fcc", a=3.0, cubic=True)])
+    count = largest_neighbour_counts(dense, ["Al"], SETTINGS.deepmd.rcut)[0][0]
+    assert count > room
+    with caplog.at_level("WARNING", logger="polymorphkd"):
+        model.predict(dense)
+    assert (
+        f"{count} neighbours of Al within 4.5 Å and the model has room for {room}" in caplog.text
+    )
+
+
 def test_files_that_are_no_model_are_refused(tmp_path):
     with pytest.raises(EngineError, match="no such file"):
         load_student("deepmd", tmp_path / "none.pb")

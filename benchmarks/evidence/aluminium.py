@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from polymorphkd.errors import InputError
+from polymorphkd.evaluate.compare import frame_table
 from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.landscape import points
 from polymorphkd.predict import Predictor
@@ -188,6 +189,12 @@ class Training:
             )
             train_teacher(settings, job)
         return load_teacher(settings, [model], self.settings.elements)
+
+    def frame_errors(self, frames: Frames) -> np.ndarray:
+        """Force RMSE of the model on every frame, meV/Å."""
+        reference = replace(frames, meta=pd.DataFrame())
+        table = frame_table(reference, self.run().predict(frames.without_labels()))
+        return table["force_rmse"].to_numpy()
 
     def scored(self, tests: dict[str, Frames]) -> dict[str, Any]:
         """Errors on each of some test sets, the CPU seconds of the training (of its last piece,

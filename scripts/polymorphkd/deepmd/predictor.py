@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -11,7 +12,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from ..errors import InputError
 from ..frames import Frames
-from .data import by_type, compositions
+from ..progress import logger
+from .data import by_type, compositions, largest_neighbour_counts
 
 
 class Potential(Protocol):
@@ -31,16 +33,49 @@ class Potential(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many neighbours of each element within a cutoff (Å) a model has room for."""
+
+    cutoff: float
+    sel: tuple[int, ...]
+
+    @classmethod
+    def of_descriptor(cls, descriptor: Mapping[str, Any]) -> Room | None:
+        """Room of a ``se_*`` descriptor; None for families whose `sel` is not one per element."""
+        sel = descriptor.get("sel")
+        if not str(descriptor.get("type", "")).startswith("se_") or not isinstance(sel, list):
+            return None
+        return cls(float(descriptor["rcut"]), tuple(int(n) for n in sel))
+
+    def warn(self, frames: Frames, elements: Sequence[str]) -> None:
+        """Say where an atom has more neighbours than fit: the model drops the farthest of them."""
+        counts, _ = largest_neighbour_counts(frames, elements, self.cutoff)
+        for symbol, count, room in zip(elements, counts, self.sel, strict=True):
+            if count > room:
+                logger.warning(
+                    "WARNING: an atom has %d neighbours of %s within %g Å and the model has room "
+                    "for %d; it drops the others, and its forces are not those of its energy",
+                    count,
+                    symbol,
+                    self.cutoff,
+                    room,
+                )
+
+
 class DeepmdPredictor:
     """Labels from a DeePMD model.
 
     Parameters
     ----------
     potential : Potential
+    room : Room, optional
+        Warns of frames too dense for the model.
     """
 
-    def __init__(self, potential: Potential) -> None:
+    def __init__(self, potential: Potential, room: Room | None = None) -> None:
         self._potential = potential
+        self._room = room
         self.elements: list[str] = list(potential.get_type_map())
 
     def predict(self, frames: Frames) -> Frames:
@@ -57,6 +92,8 @@ class DeepmdPredictor:
                 f"frame {index} is not periodic along all three axes; a DeePMD model is "
                 "evaluated here for periodic cells only"
             )
+        if self._room is not None:
+            self._room.warn(frames, self.elements)
         result = frames.without_labels()
         result.energy = np.zeros(len(frames))
         result.forces = np.zeros((len(frames.numbers), 3))

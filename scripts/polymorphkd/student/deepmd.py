@@ -19,7 +19,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from ..deepmd.data import largest_neighbour_counts, sel_from_counts, write_systems
-from ..deepmd.predictor import DeepmdPredictor
+from ..deepmd.predictor import DeepmdPredictor, Room
 from ..errors import EngineError, StageError
 from ..frames import Frames, concatenate, from_atoms
 from ..predict import labels_of
@@ -61,7 +61,9 @@ def load(model: Path) -> DeepmdPredictor:
         model.open("rb").close()  # what TensorFlow cannot open is an error of its own
         from deepmd.infer import DeepPot
 
-        return DeepmdPredictor(DeepPot(str(model)))
+        potential = DeepPot(str(model))
+        descriptor = potential.deep_eval.get_model_def_script().get("descriptor", {})
+        return DeepmdPredictor(potential, Room.of_descriptor(descriptor))
     except (
         DecodeError,  # no graph, or cut off
         KeyError,  # a graph, but of no model
