@@ -147,7 +147,7 @@ def run_all(arguments: argparse.Namespace) -> Runs:
 
 def heading(data: Path, budget: int, quick: bool, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What all runs of a file of results share."""
-    settings = recipe(data.stem, elements_of(data), quick, changes)
+    settings = recipe(data.stem, elements_of(data), quick, changes, budget)
     return {"data": data.name, "budget": budget, "quick": quick, "settings": acting(settings)}
 
 

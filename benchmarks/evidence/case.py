@@ -78,11 +78,17 @@ def acting(settings: Settings) -> dict[str, Any]:
     }
 
 
-def recipe(name: str, elements: list[str], quick: bool, changes: Mapping[str, Any]) -> Settings:
-    """Settings of one material: the common recipe, its own, the quick one, `changes`."""
+def recipe(
+    name: str,
+    elements: list[str],
+    quick: bool,
+    changes: Mapping[str, Any],
+    budget: int | None = None,
+) -> Settings:
+    """Settings of one material: common ones, its own, those of a budget, quick ones, `changes`."""
     known = yaml.safe_load(RECIPES.read_text())
     values: dict[str, Any] = {"material": name, "elements": elements}
-    for layer in ("common", name, *(["quick"] if quick else [])):
+    for layer in ("common", name, f"{name}-{budget}", *(["quick"] if quick else [])):
         values = merge(values, known.get(layer, {}))
     return validate(merge(values, changes), str(RECIPES))
 
@@ -120,7 +126,7 @@ def make_case(
     InputError
         The set has no split, or fewer frames than the budget.
     """
-    settings = recipe(data.stem, elements_of(data), quick, changes or {})
+    settings = recipe(data.stem, elements_of(data), quick, changes or {}, budget)
     name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
     case = Case(data, budget, seed, work / f"{name}-{digest(data.read_text(), 6)}", settings)
     if not case.path("test").is_file():
