@@ -34,9 +34,11 @@ rule relabel_frames:
 rule gather_relabelled:
     input:
         shards=shards("results/{material}/relabel/shards/{shard}.parquet", "relabel"),
+        dropped=shards("results/{material}/relabel/shards/{shard}_dropped.parquet", "relabel"),
         records=shards("results/{material}/relabel/shards/{shard}_records.parquet", "relabel"),
         test="results/{material}/split/test.extxyz",
         valid="results/{material}/split/valid.extxyz",
+        points="results/{material}/landscape/labelled.parquet",
         landscape="results/{material}/landscape/settings.json",
     output:
         frames="results/{material}/relabel/labelled.extxyz",
@@ -55,6 +57,7 @@ rule gather_relabelled:
         split=section("split"),
         landscape=section("landscape"),
         algorithm=algorithm("teacher"),
+        code=code("evaluate/cells"),
     message:
         "{wildcards.material}: gathering teacher labels"
     script:

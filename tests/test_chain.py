@@ -61,6 +61,9 @@ def test_miniature_chain_delivers(miniature):
     walked = read_frames(miniature.results / "relabel/labelled.extxyz")
     assert set(walked.meta["walk_step"]) == {0, 2, 4}
     assert len(walked) > counts["supplementary"]
+    records = pd.read_parquet(miniature.results / "relabel/records.parquet")
+    assert set(walked.frame_ids()) <= set(records["frame_id"])
+    assert records[["sS", "Q6", "cell_sS", "cell_Q6"]].notna().all(axis=None)
     student = miniature.results / "student/dnn-kd"
     for name in ("model.pb", "in.lammps", "MODEL_CARD.md"):
         assert (student / name).stat().st_size > 0

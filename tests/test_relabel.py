@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 from polymorphkd.errors import StageError
+from polymorphkd.evaluate.cells import placed
 from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.label import deal
+from polymorphkd.landscape import points
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape, Relabel
 from polymorphkd.teacher.committee import SPREAD
@@ -124,6 +126,26 @@ def through_shards(frames: Frames, held_out: Frames, n: int, folder: Path) -> tu
     kept, records = gather(shards, tables, held_out, LANDSCAPE, DISTANCE)
     write_frames(folder / "labelled.extxyz", kept)
     return (folder / "labelled.extxyz").read_bytes(), records.to_json().encode()
+
+
+def test_every_record_gets_its_cell_and_frames_without_entropy_none() -> None:
+    frames = some_frames(9, 4)
+    _, records = relabel(frames, Springs(), Relabel(max_force=float(largest_forces(frames)[3])))
+    assert records["status"].nunique() == 2  # dropped ones have a cell as well
+    where = points(frames, LANDSCAPE)
+    shuffled = where.sample(frac=1, random_state=1)
+    known = where.iloc[2:6]  # a box that some frames lie beyond
+    found = placed(records, shuffled, known, 4)
+    assert list(found["frame_id"]) == frames.frame_ids()
+    np.testing.assert_allclose(found["sS"], where["sS"])
+    assert found[["cell_sS", "cell_Q6"]].stack().between(0, 3).all()
+    low, high = known["sS"].min(), known["sS"].max()
+    expected = np.clip(np.floor(4 * (where["sS"] - low) / (high - low)), 0, 3)
+    assert list(found["cell_sS"]) == list(expected)
+    shuffled.loc[0, "sS"] = np.nan
+    lost = placed(records, shuffled, known, 4)
+    assert lost.loc[0, ["cell_sS", "cell_Q6", "sS", "Q6"]].isna().all()
+    pd.testing.assert_frame_equal(lost[1:], found[1:])
 
 
 @pytest.mark.parametrize("n_shards", [2, 5, 17])
