@@ -10,7 +10,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 --work keeps what was made, by its settings, and OUT is written after every model: a run that was
 stopped goes on from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
 
---shares trains `dnn-kd` again with other shares of its steps on DFT frames.
+--shares trains `dnn-kd` again with other shares of its steps on DFT frames.  --cost times the
+students in LAMMPS.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import yaml
 from evidence.case import Case, acting, elements_of, make_case, recipe
 from evidence.results import earlier
-from evidence.stages import scored, student, supplementary, teacher
+from evidence.stages import cost, scored, student, supplementary, teacher
 from polymorphkd.errors import PolymorphKDError
 from polymorphkd.provenance import write_json
+from polymorphkd.student import load_student
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
 DISTILLED = "dnn-kd"
@@ -42,6 +44,16 @@ Runs = dict[str, dict[str, Any]]
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
 
+def student_file(case: Case, name: str) -> Path:
+    """Trained student of a name, with the teacher's labels that it needs."""
+    if name == "dnn-all":
+        return student(case, "pool")
+    if name == "dnn":
+        return student(case)
+    share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
+    return student(case, extra=supplementary(case), dft_probability=share)
+
+
 def run_model(case: Case, name: str) -> dict[str, Any]:
     """Errors of one of `MODELS`, or of one with another share; what it needs is made first.
 
@@ -49,16 +61,9 @@ def run_model(case: Case, name: str) -> dict[str, Any]:
     """
     if name == "teacher":
         return scored(case, lambda: teacher(case), ("test", "rest"))
-    if name == "dnn-all":
-        return scored(case, lambda: student(case, "pool"), ("test",))
-    if name == "dnn":
-        return scored(case, lambda: student(case), ("test", "rest"))
-    share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
-    return scored(
-        case,
-        lambda: student(case, extra=supplementary(case), dft_probability=share),
-        ("test", "rest"),
-    )
+    sets = ("test",) if name == "dnn-all" else ("test", "rest")
+    kind = case.settings.student.kind
+    return scored(case, lambda: load_student(kind, student_file(case, name)), sets)
 
 
 def gains(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -74,19 +79,27 @@ def gains(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 
 def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
-    """Mean and spread over the seeds of every model's test errors, as Markdown."""
-    lines = ["| model | seeds | energy meV/atom | force meV/Å | virial meV/atom |"]
-    lines.append("|---|---|---|---|---|")
+    """Mean and spread over the seeds of every model's test errors, as Markdown.
+
+    The cost of a step, µs per atom, where it was measured.
+    """
+    timed = any("cost" in one for run in runs.values() for one in run.values())
+    head = ["model", "seeds", *(f"{q} {unit}" for q, unit in QUANTITIES.items())]
+    head += ["µs per atom and step"] * timed
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     names = dict.fromkeys([*MODELS, *(name for run in runs.values() for name in run)])
     for name in names:
-        found = [run[name]["test"] for run in runs.values() if name in run]
+        found = [run[name] for run in runs.values() if name in run]
         if not found:
             continue
         cells = []
         for quantity in QUANTITIES:
-            values = [one[quantity] for one in found]
+            values = [one["test"][quantity] for one in found]
             spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
             cells.append(f"{statistics.fmean(values):.1f}{spread}")
+        if timed:
+            costs = [one["cost"]["us_per_atom_step"] for one in found if "cost" in one]
+            cells.append(f"{statistics.median(costs):.0f}" if costs else "")
         lines.append(f"| {name} | {len(found)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -102,6 +115,9 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument(
         "--shares", type=float, nargs="+", default=[], help="other values of dft_probability"
+    )
+    parser.add_argument(
+        "--cost", action="store_true", help="time the students in LAMMPS; let nothing else run"
     )
     parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
     parser.add_argument("--set", type=Path, help="YAML file of settings that win over the recipe")
@@ -137,6 +153,8 @@ def run_all(arguments: argparse.Namespace) -> Runs:
         for name in names:
             if name not in run:
                 run[name] = run_model(case, name)
+            if arguments.cost and name != "teacher" and "cost" not in run[name]:
+                run[name]["cost"] = cost(case, student_file(case, name))
             test = run[name]["test"]
             numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
             print(f"{case.name}, budget {case.budget}, seed {seed}, {name}: {numbers}", flush=True)

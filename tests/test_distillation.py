@@ -68,13 +68,18 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
         assert model["origin"]["commit"]
     assert "| dnn-kd | 1 |" in second.stdout
 
-    third = run(labelled, *options, "--models", "dnn-kd", "--shares", "0.8")
+    third = run(labelled, *options, "--models", "dnn-kd", "--shares", "0.8", "--cost")
     assert third.returncode == 0, third.stderr
     runs = json.loads(output.read_text())["runs"]["1"]
     assert set(runs) == {"teacher", "dnn", "dnn-kd", "dnn-kd-0.8"}
+    for name in ("dnn-kd", "dnn-kd-0.8"):
+        spent = runs[name].pop("cost")
+        assert 1 < spent["us_per_atom_step"] < 10_000
+        assert spent["timing_atoms"] >= 4000
     assert runs["dnn-kd"] == found["runs"]["1"]["dnn-kd"]
     assert runs["dnn-kd-0.8"]["test"] != runs["dnn-kd"]["test"]
     assert "| dnn-kd-0.8 | 1 |" in third.stdout
+    assert "µs per atom and step" in third.stdout
     inputs = [path.read_text() for path in (tmp_path / "work").rglob("student-*/work/input.json")]
     assert sum("prob_sys_size;0:1:0.8;" in text for text in inputs) == 1
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from ase.data import atomic_numbers, reference_states
+from polymorphkd.deploy import Example
 from polymorphkd.evaluate.compare import frame_table
 from polymorphkd.frames import Frames, write_frames
 from polymorphkd.generate_files import generate_files
@@ -19,7 +21,8 @@ from polymorphkd.provenance import digest, rng
 from polymorphkd.readers import read_frames
 from polymorphkd.select import run_rounds
 from polymorphkd.student import TrainingJob as StudentJob
-from polymorphkd.student import load_student, train_student
+from polymorphkd.student import train_student
+from polymorphkd.student.scan import cost as step_cost
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 from polymorphkd.teacher.relabel import gather, relabel
 from polymorphkd.teacher.walk import walk
@@ -27,6 +30,9 @@ from polymorphkd.teacher.walk import walk
 from .case import Case
 from .origin import origin
 from .results import PACKAGES
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/templates/in.lammps.j2"
+ATOMS_OF_CUBE = {"fcc": 4, "bcc": 2, "diamond": 8}
 
 
 def teacher(case: Case) -> Predictor:
@@ -93,8 +99,8 @@ def student(
     train: str = "budget",
     extra: Path | None = None,
     dft_probability: float | None = None,
-) -> Predictor:
-    """A student of one of the DFT sets and perhaps the teacher's labels.
+) -> Path:
+    """File of a student of one of the DFT sets and perhaps the teacher's labels.
 
     All students of a case start from the same weights.
     """
@@ -117,7 +123,22 @@ def student(
                 seed=int(rng(case.seed, case.name, "student", 0).integers(2**31)),
             ),
         )
-    return load_student(settings.kind, folder / "model.pb")
+    return folder / "model.pb"
+
+
+def cost(case: Case, model: Path) -> dict[str, Any]:
+    """Cost of a step of a student in LAMMPS, one thread: us_per_atom_step, timing_atoms, origin.
+
+    Of the element's crystal at the volume that ASE knows; the clock counts, so let nothing
+    else run.
+    """
+    symbol = case.elements[0]
+    state = reference_states[atomic_numbers[symbol]]
+    volume = state["a"] ** 3 / ATOMS_OF_CUBE[state["symmetry"]]
+    random = rng(case.seed, case.name, "cost", 0)
+    example = Example(case.name, "student", state["symmetry"], volume, case.elements, random)
+    found = step_cost(model, TEMPLATE, example, case.settings.deploy)
+    return {**found, "origin": origin("lammps")}
 
 
 def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
