@@ -1,0 +1,72 @@
+"""Figure of docs/evidence.md: test errors of teacher and students on the published sets.
+
+python docs/images/make_evidence_figure.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from polymorphkd.plots.style import MODELS, RC
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parents[1] / "benchmarks" / "results"
+SETS = {
+    "distillation_Si.json": "Si, 40 frames\nmedium network",
+    "distillation_Si_small.json": "Si, 40 frames\nsmall network",
+    "distillation_Mo_10.json": "Mo, 10 frames\nmedium network",
+    "distillation_Cu_10.json": "Cu, 10 frames\nmedium network",
+}
+QUANTITIES = {
+    "force": "force (meV/Å)",
+    "energy": "energy (meV/atom)",
+    "virial": "virial (meV/atom)",
+}
+NAMES = ("teacher", "dnn", "dnn-kd")
+WIDTH = 0.26
+
+
+def panel(axes: Axes, sets: dict[str, dict[str, Any]], quantity: str) -> None:
+    """One bar per set and model: mean of the seeds, each of them a dot."""
+    for place, runs in enumerate(sets.values()):
+        for step, model in enumerate(NAMES):
+            values = [run[model]["test"][quantity] for run in runs.values() if model in run]
+            if not values:
+                continue
+            look, x = MODELS[model], place + (step - 1) * WIDTH
+            axes.bar(x, np.mean(values), 0.9 * WIDTH, color=look.colour, zorder=2,
+                     label=look.name if place == 0 else None)  # fmt: skip
+            axes.plot([x] * len(values), values, ".", color="#222222", ms=4, mew=0, zorder=3)
+    axes.set_xticks(range(len(sets)), list(sets))
+    axes.grid(axis="x", visible=False)
+    axes.set_title(QUANTITIES[quantity])
+
+
+def draw(output: Path) -> None:
+    """Three panels of the sets whose results are there."""
+    found = {
+        name: json.loads((RESULTS / file).read_text())["runs"]
+        for file, name in SETS.items()
+        if (RESULTS / file).is_file()
+    }
+    sets = {
+        name: runs for name, runs in found.items() if any("dnn-kd" in r for r in runs.values())
+    }
+    with plt.rc_context(RC):
+        figure, panels = plt.subplots(
+            1, 3, figsize=(2.2 + 2.9 * len(sets), 3.4), layout="constrained"
+        )
+        for axes, quantity in zip(panels, QUANTITIES, strict=True):
+            panel(axes, sets, quantity)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.savefig(output, dpi=110)
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw(HERE / "evidence.png")
