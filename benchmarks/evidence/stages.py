@@ -144,7 +144,8 @@ def cost(case: Case, model: Path) -> dict[str, Any]:
 def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
     """RMSE of energy (meV/atom), force (meV/Å) and virial (meV/atom); force by group too.
 
-    `frames` is how many they are.
+    `frames` is how many they are, `force_median` the median of their force RMSE: a frame or two
+    often decide the RMSE of all.
     """
     frames = replace(reference, meta=pd.DataFrame())
     table = frame_table(frames, model.predict(frames.without_labels()))
@@ -158,6 +159,7 @@ def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
         "frames": len(table),
         "energy": float(np.sqrt((table["energy_error"] ** 2).mean())),
         "force": force(everything),
+        "force_median": float(table["force_rmse"].median()),
         "virial": float(np.sqrt((table["virial_error"] ** 2).mean())),
     }
     if "group" in reference.meta:
