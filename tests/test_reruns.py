@@ -180,7 +180,7 @@ def test_kill_of_the_whole_run_in_mid_labelling(front_half, project):
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    stored = {path.stem for path in (project.results / "label/store").rglob("*.json")}
+    stored = {path.stem for path in (project.results / "label/store").rglob("[!.]*.json")}
     assert len(stored) >= 6
     assert not (project.folder / target).exists()
     before = log.read_text().splitlines()
