@@ -48,8 +48,12 @@ test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as 
 evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=folder of labelled sets)
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate || exit 1; done
+	@for name in Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --budget 10 --json $(RESULTS)_$${name}_10.json --estimate || exit 1; done
+	@$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json --estimate
 	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
+	@for name in Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --budget 10 --json $(RESULTS)_$${name}_10.json || exit 1; done
+	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images

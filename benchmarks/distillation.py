@@ -142,7 +142,7 @@ def main() -> None:
 
 def run_all(arguments: argparse.Namespace) -> Runs:
     """Every model of every seed that the file of results does not hold yet."""
-    changes = yaml.safe_load(arguments.set.read_text()) if arguments.set else {}
+    changes = own_settings(arguments)
     data, quick = arguments.data, arguments.quick
     head = heading(data, arguments.budget, quick, changes)
     runs: Runs = earlier(arguments.json, head, "runs")
@@ -163,6 +163,11 @@ def run_all(arguments: argparse.Namespace) -> Runs:
     return runs
 
 
+def own_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Settings of the file --set."""
+    return (yaml.safe_load(arguments.set.read_text()) or {}) if arguments.set else {}
+
+
 def heading(data: Path, budget: int, quick: bool, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What all runs of a file of results share."""
     settings = recipe(data.stem, elements_of(data), quick, changes, budget)
@@ -178,7 +183,7 @@ def commits(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def estimate(arguments: argparse.Namespace) -> str:
     """What a run will take, from the CPU seconds of earlier ones, in one sentence."""
     data = arguments.data
-    head = heading(data, arguments.budget, False, {})
+    head = heading(data, arguments.budget, False, own_settings(arguments))
     known: dict[str, list[float]] = {}
     for path in sorted(RESULTS.glob("distillation_*.json")):
         found = json.loads(path.read_text())

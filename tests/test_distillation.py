@@ -118,6 +118,20 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     assert "holds results of other budget" in other.stderr
 
 
+def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import distillation
+
+    output, small = tmp_path / "out.json", tmp_path / "small.yaml"
+    head = distillation.heading(labelled, 12, False, {"student": {"size": "small"}})
+    output.write_text(json.dumps({**head, "runs": {}}))
+    small.write_text("student: {size: small}\n")
+    done = run(labelled, "--estimate", "--json", str(output), "--set", str(small))
+    assert "12 trainings with their labels" in done.stdout, done.stderr
+    other = run(labelled, "--estimate", "--json", str(output))
+    assert "holds results of other settings" in other.stderr
+
+
 def test_a_share_beyond_one_is_refused(labelled):
     done = run(labelled, "--shares", "1.5")
     assert done.returncode == 2
