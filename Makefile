@@ -53,7 +53,9 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 	@for name in Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --budget 10 --json $(RESULTS)_$${name}_10.json || exit 1; done
-	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json
+	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --cost --json $(RESULTS)_Si_small.json
+	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json
+	$(BIN)/python docs/images/make_evidence_figure.py
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images

@@ -55,10 +55,8 @@ def placed(
         With frame_id.
     points : DataFrame
         Landscape points of these frames, in any order.
-    everything : DataFrame
-        Landscape points that span the box: those of all labelled frames.
-    n : int
-        Cells per axis.
+    everything, n
+        See :func:`with_cells`.
 
     Returns
     -------
