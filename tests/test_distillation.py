@@ -83,14 +83,6 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     inputs = [path.read_text() for path in (tmp_path / "work").rglob("student-*/work/input.json")]
     assert sum("prob_sys_size;0:1:0.8;" in text for text in inputs) == 1
 
-    # The budget is 12 frames, the teacher fits some of them and is checked on the others.
-    case = next((tmp_path / "work").glob("Al-12-1-*"))
-    counts = {
-        name: (case / f"{name}.extxyz").read_text().count("Lattice")
-        for name in ("budget", "fit", "check", "rest", "pool", "test")
-    }
-    assert counts == {"budget": 12, "fit": 10, "check": 2, "rest": 20, "pool": 32, "test": 8}
-
     # What was trained with other settings is not taken for this: neither numbers nor models.
     (tmp_path / "longer.yaml").write_text("student: {deepmd: {steps: 240}}\n")
     longer = ("--set", str(tmp_path / "longer.yaml"))
@@ -116,6 +108,29 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     other = run(labelled, *options, "--budget", "9")
     assert other.returncode != 0
     assert "holds results of other budget" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("budget", "counts"),
+    [
+        # Few frames: the teacher fits all of them; many: it is checked on others.
+        (12, {"budget": 12, "fit": 12, "check": 2, "rest": 20, "pool": 32, "test": 8}),
+        (31, {"budget": 31, "fit": 26, "check": 5, "rest": 1, "pool": 32, "test": 8}),
+    ],
+)
+def test_the_frames_of_the_test_are_in_no_other_set(
+    labelled, tmp_path, monkeypatch, budget, counts
+):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from evidence.case import SETS, make_case
+
+    case = make_case(labelled, budget, 1, tmp_path / "work")
+    ids = {name: set(case.frames(name).frame_ids()) for name in SETS}
+    assert {name: len(held) for name, held in ids.items()} == counts
+    assert not ids["test"] & ids["pool"]
+    assert ids["fit"] | ids["check"] == ids["budget"]
+    assert ids["budget"] | ids["rest"] == ids["pool"]
+    assert (not ids["fit"] & ids["check"]) == (budget > 30)
 
 
 def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatch):

@@ -28,6 +28,10 @@ SELECT_STEPS = 40
 CHECK_SHARE = 0.15
 """Share of the budget on which the teacher picks its epoch; the students train on all of it."""
 
+FEW = 30
+"""Frames below which a budget spares none: the teacher, too, trains on all of them, and its check
+are frames that it knows."""
+
 SETS = ("budget", "fit", "check", "rest", "pool", "test")
 """DFT frames of the budget, the two parts of them that the teacher sees, frames beyond the
 budget (recipes are chosen on them), all frames but the test, and the published test set."""
@@ -159,7 +163,7 @@ def _write_sets(case: Case, frames: Frames, method: str) -> None:
     check = random.permutation(rows)[: max(2, round(CHECK_SHARE * case.budget))]
     parts = {
         "budget": rows,
-        "fit": np.setdiff1d(rows, check),
+        "fit": rows if case.budget < FEW else np.setdiff1d(rows, check),
         "check": np.sort(check),
         "rest": np.setdiff1d(np.arange(len(pool)), rows),
         "pool": np.arange(len(pool)),
