@@ -18,6 +18,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.neighborlist import neighbor_list
 from polymorphkd.deepmd.curve import learning_curve
 from polymorphkd.deepmd.data import largest_neighbour_counts, sel_from_counts, write_systems
 from polymorphkd.errors import EngineError, InputError, StageError
@@ -188,6 +189,32 @@ def test_neighbour_counts_equal_a_brute_force_count():
     assert least == pytest.approx(shortest)
     sel = sel_from_counts(counts)
     assert all(room > n and room % 4 == 0 for room, n in zip(sel, counts, strict=True))
+
+
+@pytest.mark.parametrize("pbc", [True, False, (True, True, False)])
+def test_neighbour_counts_equal_those_of_ase(pbc):
+    random, images = np.random.default_rng(3), []
+    for n in (1, 2, 30):  # cells much smaller than the cutoff and larger ones
+        atoms = Atoms(random.choice(["Al", "Cu", "O"], n), cell=np.cbrt(15.0 * n) * np.eye(3))
+        atoms.cell += random.normal(0, 0.3, (3, 3))
+        atoms.set_scaled_positions(random.random((n, 3)))
+        atoms.pbc = pbc
+        images.append(atoms)
+    most, shortest = np.zeros(2, dtype=int), np.inf
+    for atoms in images:
+        centres, others, distances = neighbor_list("ijd", atoms, 5.0)
+        shortest = min(shortest, distances.min(initial=np.inf))
+        for column, number in enumerate((13, 29)):  # O is not asked for
+            mine = centres[atoms.numbers[others] == number]
+            most[column] = max(most[column], np.bincount(mine, minlength=1).max())
+    counts, least = largest_neighbour_counts(from_atoms(images), ["Al", "Cu"], 5.0)
+    assert counts == most.tolist()
+    assert least == pytest.approx(shortest)
+
+
+def test_no_frames_and_lone_atoms_have_no_neighbours():
+    assert largest_neighbour_counts(from_atoms([]), ["Al"], 5.0) == ([0], np.inf)
+    assert largest_neighbour_counts(from_atoms([Atoms("Al")]), ["Al"], 5.0) == ([0], np.inf)
 
 
 def test_variants_differ_only_in_data():

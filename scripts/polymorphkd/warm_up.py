@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from ase.build import bulk
 
+from .deepmd.data import largest_neighbour_counts
 from .frames import from_atoms, write_frames
 from .generate import Breeder, Context, make_targets
 from .landscape import Mapper, auto_cutoff, per_atom, points
@@ -39,6 +40,7 @@ def warm_up() -> None:
     square = np.random.default_rng(1).random((20, 2))
     occupied_cells(square, 2, 4)
     farthest_points(square, 2, square[:0])
+    largest_neighbour_counts(frames, ["Cu"], 3.0)
     structure_factor(frames.atoms(1).positions, frames.cells[1], 4.0)
     shells = pair_shells(frames)
     most_similar(shells, np.zeros((len(shells), 2)), 1)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from ase.neighborlist import neighbor_list
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import InputError
 from ..frames import Frames
 from ..labelled import has_stress
+from ..landscape.images import complete_cells
+from ..landscape.local import largest_counts
 from ..predict import labels_of
 
 SEL_MARGIN = 1.1
@@ -127,16 +128,19 @@ def largest_neighbour_counts(
     float
         Shortest interatomic distance, Å (inf where no pair lies within `cutoff`).
     """
+    kind = np.full(max(atomic_numbers.values()) + 1, len(elements))
+    kind[[atomic_numbers[symbol] for symbol in elements]] = np.arange(len(elements))
     counts = np.zeros(len(elements), dtype=np.int64)
-    shortest = np.inf
-    for atoms in frames.without_labels().to_atoms():
-        centres, others, distances = neighbor_list("ijd", atoms, cutoff)
-        if len(distances):
-            shortest = min(shortest, float(distances.min()))
-        for column, symbol in enumerate(elements):
-            mine = centres[atoms.numbers[others] == atomic_numbers[symbol]]
-            counts[column] = max(counts[column], np.bincount(mine, minlength=1).max())
-    return [int(n) for n in counts], shortest
+    shortest = largest_counts(
+        frames.offsets,
+        frames.positions,
+        kind[frames.numbers],
+        complete_cells(frames.cells, frames.pbc),
+        frames.pbc,
+        cutoff,
+        counts,
+    )
+    return [int(n) for n in counts], float(shortest)
 
 
 def sel_from_counts(counts: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Order around each atom: local q6 and sS, k nearest neighbours, smallest distances.
+"""Order around each atom: local q6 and sS, k nearest neighbours, their counts, distances.
 
 Here every pair is met from both of its ends (``half=False``), so that an atom's whole
 neighbourhood is at hand at once.
@@ -201,6 +201,62 @@ def local_entropies(
                 pairs, recipe.step, 1, n, volume
             )
     return result
+
+
+@njit(**OUTER)
+def largest_counts(
+    offsets: np.ndarray, positions: np.ndarray, kinds: np.ndarray, cells: np.ndarray,
+    pbc: np.ndarray, reach: float, largest: np.ndarray,
+) -> float:  # fmt: skip
+    """Most neighbours of each kind that any atom of any frame has; returns the least distance.
+
+    Parameters
+    ----------
+    offsets, positions, cells, pbc : of a ragged set of frames, every cell invertible
+    kinds : ndarray, shape (n_atoms_total,), int64
+        Those from ``len(largest)`` on are not counted.
+    reach : float, Å
+        Periodic images count, the atom's own included.
+    largest : ndarray, shape (n_kinds,), int64, changed
+
+    Returns
+    -------
+    float
+        Å; infinite where no pair is within reach.
+    """
+    real, integer, inv = np.empty(1), np.empty(1, dtype=np.int64), np.empty((3, 3))
+    n_kinds = largest.shape[0]
+    counts = np.zeros(n_kinds, dtype=np.int64)
+    smallest = math.inf
+    for f in range(offsets.shape[0] - 1):
+        a = offsets[f]
+        inverse(cells[f], inv)
+        found, real, integer = neighbourhood(
+            positions[a : offsets[f + 1]],
+            cells[f],
+            inv,
+            pbc[f],
+            reach,
+            CELLS,
+            False,
+            real,
+            integer,
+        )
+        point, index = found.candidates, found.index
+        for g in range(found.groups.shape[0]):
+            m = gather(found, g)
+            for k in range(found.groups[g, 1] - found.groups[g, 0]):
+                counts[:] = 0
+                for c in range(closer(found, k, 0, m, reach * reach)):
+                    if index[c] == k:
+                        continue
+                    smallest = min(smallest, found.squared[c])
+                    kind = kinds[a + int(point[4 * index[c] + 3])]
+                    if kind < n_kinds:
+                        counts[kind] += 1
+                for q in range(n_kinds):
+                    largest[q] = max(largest[q], counts[q])
+    return math.sqrt(smallest)
 
 
 @njit(**OUTER)
