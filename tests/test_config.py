@@ -31,6 +31,17 @@ def test_every_shipped_material_is_valid(path):
         ({"split": {"test_fraction": 1.5}}, ["split.test_fraction", "less than 1"]),
         ({"seeds": {"prototypes": ["fccc"]}}, ["seeds.prototypes.0", "'fcc'"]),
         ({"studnet": {}}, ["studnet", "unknown key", "student"]),
+        ({"student": None}, ["student: expected keys and values", "deepmd", "given: None"]),
+        (
+            {"relabel": {"walk": 5}},
+            ["relabel.walk: expected keys and values", "every", "given: 5"],
+        ),
+        ({"relabel": {"walk": {"steps": 3, "every": 5}}}, ["relabel.walk", "every: 5 is beyond"]),
+        ({"teacher": {"mace": {"weights": [1, 2]}}}, ["teacher.mace.weights: too few", "[1, 2]"]),
+        (
+            {"student": {"deepmd": {"learning_rate": 1e-6}}},
+            ["student.deepmd", "final_learning_rate must not be above learning_rate"],
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_path_and_what_is_allowed(values, parts):

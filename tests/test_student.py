@@ -217,6 +217,13 @@ def test_no_frames_and_lone_atoms_have_no_neighbours():
     assert largest_neighbour_counts(from_atoms([Atoms("Al")]), ["Al"], 5.0) == ([0], np.inf)
 
 
+def test_neighbours_in_a_flat_cell_are_not_counted():
+    flat = Atoms("Al2", [[0, 0, 0], [2, 0, 0]], cell=[[3, 0, 0], [0, 3, 0], [3, 3, 0]])
+    flat.pbc = (True, True, False)
+    with pytest.raises(InputError, match="frame 0: its cell vectors lie in one plane"):
+        largest_neighbour_counts(from_atoms([flat]), ["Al"], 5.0)
+
+
 def test_variants_differ_only_in_data():
     systems = {"dft": [Path("dft/Al4")], "teacher": [], "valid": [Path("valid/Al4")]}
     dnn = training_input(SETTINGS.deepmd, ["Al"], [80], 7, systems, 0.3)

@@ -42,9 +42,12 @@ def test_a_size_replaces_the_network_that_is_set_and_keeps_the_schedule() -> Non
     [
         ({"a b": {}}, ["student", "'a b'", "letters"]),
         ({"x": {"size": "huge"}}, ["scan.x", "size", "small"]),
-        ({"x": {"deepmd": {"rcutt": 4}}}, ["scan.x", "deepmd.rcutt"]),
+        ({"..": {"size": "small"}}, ["student", "'..'", "begins"]),
+        ({"x": {"deepmd": {"rcutt": 4}}}, ["scan.x.deepmd.rcutt", "unknown key", "rcut,"]),
+        ({"x": {"sise": "small"}}, ["scan.x.sise", "unknown key", "size"]),
+        ({"x": {"deepmd": {"rcut": 99}}}, ["scan.x.deepmd.rcut", "less than", "given: 99"]),
         ({"x": {"deepmd": 3}}, ["scan.x", "deepmd"]),
-        ({"x": {"scan": {"y": {"size": "huge"}}}}, ["scan.x"]),
+        ({"x": {"scan": {}}}, ["scan.x", "no scan of its own"]),
     ],
 )
 def test_a_scan_that_cannot_run_is_refused(scan: dict, parts: list[str]) -> None:

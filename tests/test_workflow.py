@@ -41,6 +41,17 @@ def test_the_shipped_configuration_plans_the_whole_chain():
     }  # fmt: skip
 
 
+def few_labelled(atoms: Atoms, n: int, pbc: bool) -> Frames:
+    """Frames with every label."""
+    images = [atoms.copy() for _ in range(n)]
+    for index, image in enumerate(images):
+        image.rattle(0.01, seed=index)
+        image.pbc = pbc
+        image.info["REF_energy"] = -1.0
+        image.arrays["REF_forces"] = np.zeros((len(image), 3))
+    return from_atoms(images)
+
+
 def partly_labelled(atoms: Atoms) -> Frames:
     """Two frames, of which the second has forces and no energy."""
     images = [atoms.copy(), atoms.copy()]
@@ -71,6 +82,9 @@ def partly_labelled(atoms: Atoms) -> Frames:
         (small(inputs={"labelled": "overlap.vasp"}), ["inputs.labelled", "overlap.vasp"]),
         (small(inputs={"labelled": "plain.vasp"}), ["inputs.labelled", "REF_energy"]),
         (small(inputs={"labelled": "some.extxyz"}), ["inputs.labelled", "REF_energy of frame 1"]),
+        (small(inputs={"labelled": "two.extxyz"}),
+         ["inputs.labelled", "2 labelled frame(s)", "train, valid, test"]),
+        (small(inputs={"labelled": "open.extxyz"}), ["labelled", "frame 0 is not periodic"]),
         (small(inputs={"teacher": ["none.model"]}), ["inputs.teacher", "none.model"]),
         (small(inputs={"teacher": ["text.xyz"]}), ["inputs.teacher", "text.xyz", "MACE model"]),
         (small(inputs={"teacher": ["copper.model"]}),
@@ -84,6 +98,8 @@ def test_bad_input_is_refused_before_any_job_in_one_message(project, material, p
     atoms = bulk("Al", "fcc", 4.05, cubic=True)
     write(project.folder / "plain.vasp", atoms)
     write_frames(project.folder / "some.extxyz", partly_labelled(atoms))
+    write_frames(project.folder / "two.extxyz", few_labelled(atoms, 2, True))
+    write_frames(project.folder / "open.extxyz", few_labelled(atoms, 9, False))
     if "copper.model" in str(material):
         untrained_mace(project.folder / "copper.model", ["Cu"])
     atoms.positions[1] = atoms.positions[0]

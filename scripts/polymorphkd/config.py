@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from .errors import ConfigError
 from .settings import Settings
+from .settings.base import faults
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,30 +26,6 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def _message(error: ValidationError, where: str) -> str:
-    lines = []
-    for item in error.errors():
-        path = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            text = f"unknown key; allowed here: {', '.join(_allowed(item['loc'][:-1]))}"
-        elif not isinstance(item["input"], dict):
-            text = f"{text} (given: {item['input']!r})"
-        lines.append(f"{path}: {text}")
-    return f"{where}: " + "\n  ".join(lines)
-
-
-def _allowed(path: tuple[int | str, ...]) -> list[str]:
-    model: Any = Settings
-    for part in path:
-        if part in getattr(model, "model_fields", {}):
-            model = model.model_fields[part].annotation
-        # Optional sections: take the section out of the union.
-        candidates = [model, *getattr(model, "__args__", ())]
-        model = next((c for c in candidates if hasattr(c, "model_fields")), model)
-    return sorted(getattr(model, "model_fields", {}))
-
-
 def validate(values: Mapping[str, Any], where: str) -> Settings:
     """Validated settings with all defaults filled.
 
@@ -60,7 +37,7 @@ def validate(values: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(_message(error, where)) from None
+        raise ConfigError(f"{where}: " + "\n  ".join(faults(error, Settings))) from None
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

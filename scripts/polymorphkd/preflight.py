@@ -9,7 +9,7 @@ from typing import get_args
 
 from .calculators import make_calculator
 from .errors import ConfigError, EngineError, InputError
-from .frames import from_atoms
+from .frames import Frames, from_atoms
 from .label import ENGINES
 from .label.ase_engine import AseCalculatorEngine
 from .label.converge.scan import scan_engines
@@ -20,9 +20,11 @@ from .readers import read_frames
 from .seeds.collect import check_frames, read_user_seeds
 from .seeds.melt_quench import is_prototype, start_cell
 from .seeds.prototypes import prototype, repeated
+from .select.split import SETS
 from .settings import AseEngine, Settings
 from .settings.seeds import PrototypeName
 from .teacher import check_teacher
+from .teacher.training import check_periodic
 
 
 def preflight(settings: Settings) -> None:
@@ -82,8 +84,19 @@ def _check_inputs(settings: Settings) -> None:
         try:
             frames = read_labels(path) if key == "labelled" else read_frames(path)
             check_frames(frames, settings.elements, str(path))
+            if key == "labelled":
+                _check_labelled(frames, path)
         except InputError as error:
             raise InputError(f"inputs.{key}: {error}") from None
+
+
+def _check_labelled(frames: Frames, path: Path) -> None:
+    if len(frames) < len(SETS):
+        raise InputError(
+            f"{path}: {len(frames)} labelled frame(s), and each of the sets "
+            f"{', '.join(SETS)} needs one"
+        )
+    check_periodic(frames, path)  # the teacher may do without, the students cannot
 
 
 def _check_models(settings: Settings, where: str) -> None:

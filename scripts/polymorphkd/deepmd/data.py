@@ -127,7 +127,16 @@ def largest_neighbour_counts(
         Per element, in the order of `elements`; periodic images count.
     float
         Shortest interatomic distance, Å (inf where no pair lies within `cutoff`).
+
+    Raises
+    ------
+    InputError
+        A cell is flat.
     """
+    cells = complete_cells(frames.cells, frames.pbc)
+    flat = np.flatnonzero(np.abs(np.linalg.det(cells)) < 1e-9)
+    if len(flat):
+        raise InputError(f"frame {flat[0]}: its cell vectors lie in one plane")
     kind = np.full(max(atomic_numbers.values()) + 1, len(elements))
     kind[[atomic_numbers[symbol] for symbol in elements]] = np.arange(len(elements))
     counts = np.zeros(len(elements), dtype=np.int64)
@@ -135,7 +144,7 @@ def largest_neighbour_counts(
         frames.offsets,
         frames.positions,
         kind[frames.numbers],
-        complete_cells(frames.cells, frames.pbc),
+        cells,
         frames.pbc,
         cutoff,
         counts,

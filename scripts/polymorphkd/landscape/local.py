@@ -213,7 +213,7 @@ def largest_counts(
     Parameters
     ----------
     offsets, positions, cells, pbc : of a ragged set of frames, every cell invertible
-    kinds : ndarray, shape (n_atoms_total,), int64
+    kinds : ndarray, shape (n_atoms_total,), int64, at least 0
         Those from ``len(largest)`` on are not counted.
     reach : float, Å
         Periodic images count, the atom's own included.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from .base import Count, Section
+from .base import Count, Section, faults
 
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"rcut": 5.0, "embedding": [8, 16, 32], "axis_neuron": 4, "fitting": [32, 32, 32]},
@@ -54,9 +54,11 @@ class Deepmd(Section):
     )
 
     @model_validator(mode="after")
-    def _smooth_inside(self) -> Deepmd:
+    def _consistent(self) -> Deepmd:
         if self.rcut_smooth >= self.rcut:
             raise ValueError("rcut_smooth must be smaller than rcut")
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError("final_learning_rate must not be above learning_rate")
         if self.fine_tune_steps and self.fine_tune_learning_rate < self.final_learning_rate:
             raise ValueError("fine_tune_learning_rate must not be below final_learning_rate")
         return self
@@ -101,14 +103,18 @@ class Student(Section):
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Student:
         for name in self.scan:
-            if not re.fullmatch(r"[\w.-]+", name):
-                raise ValueError(f"scan: {name!r}: a name is letters, digits, '.', '_' and '-'")
+            if not re.fullmatch(r"\w[\w.-]*", name):
+                raise ValueError(
+                    f"scan: {name!r}: a name is letters, digits, '.', '_' and '-', and begins "
+                    "with none of the signs but '_'"
+                )
+            if "scan" in self.scan[name]:
+                raise ValueError(f"scan.{name}: a student of a scan has no scan of its own")
             try:
                 self.scanned(name)
             except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"scan.{name}: {where}: {first['msg']}") from error
+                lines = faults(error, Student)
+                raise ValueError("; ".join(f"scan.{name}.{line}" for line in lines)) from error
         return self
 
     def scanned(self, name: str) -> Student:

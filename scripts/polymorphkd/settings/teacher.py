@@ -93,7 +93,9 @@ class Walk(Section):
     friction: float = Field(20.0, ge=0, description="Friction of the Langevin thermostat, 1/ps")
 
     @model_validator(mode="after")
-    def _ascending(self) -> Walk:
+    def _consistent(self) -> Walk:
+        if 0 < self.steps < self.every:
+            raise ValueError(f"every: {self.every} is beyond the {self.steps} steps of a walk")
         if self.temperatures[0] > self.temperatures[1]:
             raise ValueError("temperatures: the lower one comes first")
         return self

@@ -123,13 +123,18 @@ def read_training_set(path: Path, elements: Sequence[str]) -> Frames:
         cell).
     """
     frames = read_labelled(path, elements)
+    check_periodic(frames, path)
+    return frames.sorted_by_id()
+
+
+def check_periodic(frames: Frames, path: str | Path) -> None:
+    """Raise InputError if a frame of a file has an open boundary: DeePMD-kit cannot learn it."""
     open_frames = np.flatnonzero(~frames.pbc.all(axis=1))
     if len(open_frames):
         raise InputError(
             f"{path}: frame {open_frames[0]} is not periodic along all three axes; the model "
             "trains on virials and needs periodic cells"
         )
-    return frames.sorted_by_id()
 
 
 N_SUSPECTS = 3
