@@ -19,7 +19,7 @@ RESULTS = HERE.parents[1] / "benchmarks" / "results"
 SETS = {
     "distillation_Si.json": "Si, 40 frames\nmedium network",
     "distillation_Si_small.json": "Si, 40 frames\nsmall network",
-    "distillation_Mo_10.json": "Mo, 10 frames\nmedium network",
+    "distillation_Mo_20.json": "Mo, 20 frames\nmedium network",
     "distillation_Cu_10.json": "Cu, 10 frames\nmedium network",
 }
 QUANTITIES = {
