@@ -17,10 +17,10 @@ from polymorphkd.plots.style import MODELS, RC
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "benchmarks" / "results"
 SETS = {
-    "distillation_Si.json": "Si, 40 frames\nmedium network",
-    "distillation_Si_small.json": "Si, 40 frames\nsmall network",
-    "distillation_Mo_20.json": "Mo, 20 frames\nmedium network",
-    "distillation_Cu_10.json": "Cu, 10 frames\nmedium network",
+    "distillation_Si.json": "Si, 40 frames\nmedium",
+    "distillation_Si_small.json": "Si, 40 frames\nsmall",
+    "distillation_Mo_20.json": "Mo, 20 frames\nmedium",
+    "distillation_Cu_10.json": "Cu, 10 frames\nmedium",
 }
 QUANTITIES = {
     "force": "force (meV/Å)",
