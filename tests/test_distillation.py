@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase import Atoms
+from ase.build import bulk, make_supercell
 from ase.calculators.emt import EMT
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.readers import read_frames
@@ -15,30 +16,45 @@ from polymorphkd.readers import read_frames
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "distillation.py"
 
 
-@pytest.fixture
-def labelled(tmp_path) -> Path:
-    """Forty strained and rattled cells of Al, eight of them the test set."""
+def write_labelled(
+    path: Path, cell: Atoms, n: int, n_test: int, strains: tuple[float, float],
+    rattle: float | tuple[float, float],
+) -> Path:  # fmt: skip
+    """Strained and rattled copies of a cell, labelled by EMT; the first ones are the test set.
+
+    `strains` are those of volume and of shape, `rattle` is an amplitude or its bounds, Å.
+    """
     random = np.random.default_rng(3)
     images = []
-    for _ in range(40):
-        atoms = bulk("Al", "fcc", a=4.0, cubic=True)
-        strain = np.eye(3) * (1 + random.uniform(-0.04, 0.04)) + random.normal(0, 0.02, (3, 3))
+    for _ in range(n):
+        atoms = cell.copy()
+        volume = random.uniform(-strains[0], strains[0])
+        strain = np.eye(3) * (1 + volume) + random.normal(0, strains[1], (3, 3))
         atoms.set_cell(atoms.cell @ strain, scale_atoms=True)
-        atoms.rattle(0.15, rng=random)
+        amplitude = random.uniform(*rattle) if isinstance(rattle, tuple) else rattle
+        atoms.rattle(amplitude, rng=random)
         atoms.calc = EMT()
         atoms.info["REF_energy"] = atoms.get_potential_energy()
         atoms.info["REF_stress"] = atoms.get_stress()
         atoms.arrays["REF_forces"] = atoms.get_forces()
         atoms.calc = None
         images.append(atoms)
-    path = tmp_path / "Al.extxyz"
-    write_frames(path, from_atoms(images).with_meta(split=["test"] * 8 + ["train"] * 32))
+    split = ["test"] * n_test + ["train"] * (n - n_test)
+    write_frames(path, from_atoms(images).with_meta(split=split))
     return path
 
 
+@pytest.fixture
+def labelled(tmp_path) -> Path:
+    """Forty cells of four atoms of Al, eight of them the test set."""
+    cell = bulk("Al", "fcc", a=4.0, cubic=True)
+    return write_labelled(tmp_path / "Al.extxyz", cell, 40, 8, (0.04, 0.02), 0.15)
+
+
 def run(data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    budget = [] if "--budget" in more else ["--budget", "12"]
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "--data", str(data), "--budget", "12", "--quick", *more],
+        [sys.executable, str(SCRIPT), "--data", str(data), *budget, "--quick", *more],
         cwd=data.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -131,6 +147,37 @@ def test_the_frames_of_the_test_are_in_no_other_set(
     assert ids["fit"] | ids["check"] == ids["budget"]
     assert ids["budget"] | ids["rest"] == ids["pool"]
     assert (not ids["fit"] & ids["check"]) == (budget >= FEW)
+
+
+DIRECTION = """
+teacher: {mace: {epochs: 300, channels: 16, r_max: 4.5, learning_rate: 0.01}}
+generate: {evaluations: 600, amplitudes: {displacement: 0.15, volume: 0.04, shear: 0.05}}
+select: {supplementary: {count: 150}}
+relabel: {walk: {steps: 0}}
+student:
+  deepmd:
+    {steps: 8000, fine_tune_steps: 0, rcut: 4.5, batch_atoms: 2,
+     embedding: [8, 16], fitting: [32, 32]}
+"""
+"""Cells of two atoms, so that thousands of steps take a minute and eight frames are few."""
+
+
+@pytest.mark.slow
+def test_where_frames_are_few_a_student_learns_more_from_the_teacher(tmp_path):
+    cell = make_supercell(bulk("Al", "fcc", a=4.0), np.diag([1, 1, 2]))
+    data = write_labelled(tmp_path / "Al.extxyz", cell, 100, 50, (0.03, 0.04), (0.05, 0.3))
+    (tmp_path / "set.yaml").write_text(DIRECTION)
+    done = run(
+        data, "--budget", "8", "--set", str(tmp_path / "set.yaml"), "--json", "out.json",
+        "--work", "work", "--models", "teacher", "dnn", "dnn-kd",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    run_1 = found["runs"]["1"]
+    assert run_1["teacher"]["test"]["force"] < 0.6 * run_1["dnn"]["test"]["force"]
+    assert found["kd_against_dnn"]["force"] < -0.1, found["kd_against_dnn"]
+    assert found["kd_against_dnn"]["energy"] < 0
+    assert found["kd_against_dnn"]["virial"] < 0
 
 
 def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatch):
