@@ -224,24 +224,12 @@ def largest_counts(
     float
         Å; infinite where no pair is within reach.
     """
-    real, integer, inv = np.empty(1), np.empty(1, dtype=np.int64), np.empty((3, 3))
     n_kinds = largest.shape[0]
     counts = np.zeros(n_kinds, dtype=np.int64)
     smallest = math.inf
     for f in range(offsets.shape[0] - 1):
         a = offsets[f]
-        inverse(cells[f], inv)
-        found, real, integer = neighbourhood(
-            positions[a : offsets[f + 1]],
-            cells[f],
-            inv,
-            pbc[f],
-            reach,
-            CELLS,
-            False,
-            real,
-            integer,
-        )
+        found = _around(positions[a : offsets[f + 1]], cells[f], pbc[f], reach)
         point, index = found.candidates, found.index
         for g in range(found.groups.shape[0]):
             m = gather(found, g)
