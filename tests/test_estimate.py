@@ -209,7 +209,7 @@ def test_watch_goes_on_until_ctrl_c(run_folder):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=6)
+        process.wait(timeout=10)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -60,7 +60,7 @@ ENDINGS = {
     "killed": ("crashed", "ended by signal 9", True),
     "memory": ("crashed", "out_of_memory", True),
     "silent": ("crashed", "exit status 3 before any output", True),
-    "hang": ("timeout", "took longer than 2 s", True),
+    "hang": ("timeout", "took longer than 4 s", True),
 }
 SAID = {
     "espresso": "c_bands (1): too many bands are not converged",
@@ -73,7 +73,7 @@ SAID = {
 @pytest.mark.parametrize("name", NAMES)
 def test_every_end_has_its_status(program, monkeypatch, tmp_path, name, how):
     status, reason, retry = ENDINGS[how]
-    engine = make_engine(program(name, frame_time=2.0 if how == "hang" else 100.0))
+    engine = make_engine(program(name, frame_time=4.0 if how == "hang" else 100.0))
     monkeypatch.setenv("DFT_STANDIN", how)
     monkeypatch.setenv("DFT_STANDIN_LOG", str(tmp_path / "log"))
     started = time.monotonic()

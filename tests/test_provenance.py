@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
@@ -49,6 +50,26 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def interrupted(method):
+    """The method, and Ctrl-C just after it."""
+
+    def then_interrupt(*arguments, **options):
+        method(*arguments, **options)
+        raise KeyboardInterrupt
+
+    return then_interrupt
+
+
+def test_a_signal_just_after_a_file_or_folder_is_made_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "touch", interrupted(Path.touch))
+    with pytest.raises(KeyboardInterrupt), provenance.atomic_path(tmp_path / "a.txt"):
+        raise AssertionError("not reached")
+    monkeypatch.setattr(Path, "mkdir", interrupted(Path.mkdir))
+    with pytest.raises(KeyboardInterrupt), provenance.scratch_folder(tmp_path, ".work-"):
+        raise AssertionError("not reached")
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_refuses_nan(tmp_path):

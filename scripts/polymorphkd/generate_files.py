@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from .generate import Breeder, Context, make_targets, merge_library, merge_outco
 from .generate.filling import filling, write_filling
 from .generate.strategies import steps_of_task
 from .landscape import auto_cutoff, points, resolve
-from .provenance import write_json
+from .provenance import scratch_folder, write_json
 from .readers import expand_sources, read_frames
 from .settings import Generate, Landscape
 
@@ -90,8 +89,8 @@ def generate_files(
     targets, box = make_targets(table, settings)
     context = Context(seeds, table, box, landscape, settings, seed, "generate")
     fit = Breeder(context, np.random.default_rng(seed)).founders  # refuses before any work
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".generate-") as folder:
-        paths = [Path(folder) / f"{k}.parquet" for k in range(len(targets))]
+    with scratch_folder(output.parent, ".generate-") as folder:
+        paths = [folder / f"{k}.parquet" for k in range(len(targets))]
         outcomes = _run(context, targets, paths, n_processes, report)
         lineage = merge_library(seeds, table, paths, output)
     filled = filling(lineage, box, settings.grid)

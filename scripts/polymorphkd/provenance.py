@@ -7,8 +7,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -108,17 +108,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         There is no room for the file; no other error of the system is changed.
     """
     path = Path(path)
-    temporary = None
+    # Named before it is there: a signal between the two leaves nothing (mkstemp would).
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
-        )
-        temporary = Path(name)
-        os.close(handle)
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
+        try:
+            temporary.touch(mode=0o600, exist_ok=False)
+            yield temporary
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -126,9 +126,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             f"{path}: cannot be written: {os.strerror(error.errno or 0)}; make room and start "
             "again: what is finished is kept"
         ) from error
+
+
+@contextmanager
+def scratch_folder(parent: str | Path, prefix: str) -> Iterator[Path]:
+    """Yield a new empty folder in `parent`, which goes however the process ends.
+
+    Only ``kill -9`` leaves it.  ``tempfile.TemporaryDirectory`` also leaves it where a
+    signal comes just after it was made.
+    """
+    path = Path(parent) / f"{prefix}{secrets.token_hex(4)}"
+    try:
+        path.mkdir(mode=0o700)
+        yield path
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:
