@@ -331,6 +331,26 @@ def test_fine_tuning_brings_a_student_of_a_wrong_teacher_back_to_dft(files, tmp_
 
 
 @pytest.mark.slow
+def test_what_the_teacher_does_not_teach_is_learned_from_dft_alone(files, tmp_path):
+    """Energies and stresses of a teacher far off; forces still teach."""
+    wrong = read_frames(files["relabelled"])
+    wrong.energy = wrong.energy + 5.0 * wrong.n_atoms
+    wrong.stress = wrong.stress + 0.1
+    write_frames(tmp_path / "wrong.extxyz", wrong)
+    settings = SETTINGS.model_copy(update={"taught": ["forces"]})
+    rmse = {}
+    for name, path in (("right", files["relabelled"]), ("wrong", tmp_path / "wrong.extxyz")):
+        train_student(settings, job(files | {"relabelled": path}, tmp_path / name, "dnn-kd"))
+        rmse[name] = json.loads((tmp_path / name / "metrics.json").read_text())["rmse"]
+        systems = (tmp_path / name / "work/data/teacher").iterdir()
+        assert {p.name for s in systems for p in s.rglob("*.npy")} == {
+            "box.npy", "coord.npy", "force.npy",
+        }  # fmt: skip
+    assert rmse["wrong"]["valid"] == pytest.approx(rmse["right"]["valid"], rel=1e-3)
+    assert rmse["right"]["dft"]["energy_meV_per_atom"] < 60
+
+
+@pytest.mark.slow
 def test_child_dies_with_its_killed_parent(student):
     """The fixture killed the parent only: a child left over would have kept the lock."""
     log = (student / "work" / "dp.log").read_text()

@@ -12,6 +12,9 @@ _COLUMNS = {
     "lr": "learning_rate",
 }
 
+TRAINED = ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom")
+VALID = "force_valid_eV_per_A"
+
 
 def table(path: Path) -> tuple[list[str], list[list[float]]]:
     """Names of the columns, and rows in the order of the steps, of one of DeePMD's curve files.

@@ -6,7 +6,7 @@ W = -V * stress (eV), where the stress has ASE's sign (positive is tension).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from ..predict import labels_of
 
 SEL_MARGIN = 1.1
 """Neighbours beyond the largest count of the data that the descriptor makes room for."""
+
+LABELS = ("energy", "forces", "virial")
+"""What a frame can teach."""
 
 SEL_STEP = 4
 """`sel` is rounded up to a multiple of this, as DeePMD does itself."""
@@ -58,10 +61,13 @@ def by_type(frames: Frames, elements: Sequence[str]) -> np.ndarray:
     return np.lexsort((rank[frames.numbers], owner))
 
 
-def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list[Path]:
+def write_systems(
+    frames: Frames, elements: Sequence[str], folder: Path, labels: Collection[str] = LABELS
+) -> list[Path]:
     """Write frames as DeePMD systems: per composition one folder with and one without virials.
 
-    DeePMD-kit leaves the virial out of the loss of a system that has no ``virial.npy``.
+    DeePMD-kit leaves out of the loss of a system what it has no file of: ``energy.npy`` (which
+    then does not enter the energies of isolated atoms either), ``force.npy``, ``virial.npy``.
 
     Parameters
     ----------
@@ -71,6 +77,8 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
         Types of the model in order; also elements that no frame contains.
     folder : path
         Parent of the systems.
+    labels : collection of str
+        Which of `LABELS` to write.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
     energy, forces, stress = labels_of(frames)
     order = by_type(frames, elements)
     virials = -frames.volumes[:, None, None] * voigt_6_to_full_3x3_stress(stress)
-    stressed = has_stress(frames)
+    stressed = has_stress(frames) & ("virial" in labels)
     parts = {
         name + suffix: indices[stressed[indices] == wanted]
         for name, indices in compositions(frames, elements).items()
@@ -101,9 +109,11 @@ def write_systems(frames: Frames, elements: Sequence[str], folder: Path) -> list
         (system / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in elements))
         n = len(indices)
         np.save(arrays / "coord.npy", frames.positions[atoms].reshape(n, -1))
-        np.save(arrays / "force.npy", forces[atoms].reshape(n, -1))
         np.save(arrays / "box.npy", frames.cells[indices].reshape(n, 9))
-        np.save(arrays / "energy.npy", energy[indices])
+        if "energy" in labels:
+            np.save(arrays / "energy.npy", energy[indices])
+        if "forces" in labels:
+            np.save(arrays / "force.npy", forces[atoms].reshape(n, -1))
         if stressed[indices[0]]:
             np.save(arrays / "virial.npy", virials[indices].reshape(n, 9))
         systems.append(system)

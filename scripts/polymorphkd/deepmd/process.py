@@ -13,6 +13,7 @@ from ..errors import DivergedError, StageError
 from ..label.machine import ending
 from ..processes import die_with_parent
 from ..progress import Counter, logger
+from .curve import TRAINED, VALID
 
 LOG = "dp.log"
 """File in the working folder with everything that the child prints."""
@@ -177,11 +178,12 @@ def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
     key : str
         Section of the settings, such as ``student.deepmd``, for the message.
     """
-    # Not the virial: it is NaN for a batch whose frames have none.
-    for name in ("energy_train_eV_per_atom", "force_train_eV_per_A"):
-        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
-            if not math.isfinite(value):
-                raise _diverged(step, key)
+    # A batch that lacks a label has NaN for its error as well; no validation frame lacks forces.
+    for row, step in enumerate(curve["step"]):
+        trained = [curve[name][row] for name in TRAINED if name in curve]
+        judged = curve[VALID][row] if VALID in curve else 0.0
+        if not any(map(math.isfinite, trained)) or not math.isfinite(judged):
+            raise _diverged(step, key)
 
 
 def check_own_report(work: Path, key: str) -> None:

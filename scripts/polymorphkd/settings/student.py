@@ -85,6 +85,13 @@ class Student(Section):
         lt=1,
         description="Share of the training steps of dnn-kd that see DFT frames",
     )
+    taught: list[Literal["energy", "forces", "virial"]] = Field(
+        ["energy", "forces", "virial"],
+        min_length=1,
+        description="Labels of the teacher that dnn-kd learns. A teacher whose energies are "
+        "worse than those of dnn had better teach [forces, virial]: energies then come from "
+        "DFT frames alone",
+    )
 
     scan: dict[str, dict[str, Any]] = Field(
         {},

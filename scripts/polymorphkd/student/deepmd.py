@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from ..deepmd.data import largest_neighbour_counts, sel_from_counts, write_systems
+from ..deepmd.data import LABELS, largest_neighbour_counts, sel_from_counts, write_systems
 from ..deepmd.predictor import DeepmdPredictor, Room
 from ..errors import EngineError, StageError
 from ..frames import Frames, concatenate, from_atoms
@@ -154,7 +154,7 @@ def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[st
         for name, part in sets.items()
         if len(part)
     }
-    mixing = settings.dft_probability if job.relabelled else None
+    mixing = [settings.dft_probability, settings.taught] if job.relabelled else None
     network = settings.deepmd.model_dump(mode="json")
     return digest([ALGORITHM_VERSION, network, mixing, list(job.elements), sel, job.seed, frames])
 
@@ -165,7 +165,11 @@ def _prepare(
     """Write DeePMD's data and the ``input.json`` of each run, with paths relative to it."""
     data = work / "data"
     shutil.rmtree(data, ignore_errors=True)
-    systems = {name: write_systems(part, job.elements, data / name) for name, part in sets.items()}
+    labels = {"teacher": settings.taught}
+    systems = {
+        name: write_systems(part, job.elements, data / name, labels.get(name, LABELS))
+        for name, part in sets.items()
+    }
     runs = [(work, systems)]
     if settings.deepmd.fine_tune_steps:
         runs.append((work / FINE_TUNE, {**systems, "teacher": []}))
