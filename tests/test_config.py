@@ -1,6 +1,7 @@
 """Settings: merging, messages, shipped files, and documents that follow the models."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -60,6 +61,38 @@ def test_command_line_beats_material_beats_config(tmp_path):
     (tmp_path / "Al.yaml").write_text(yaml.safe_dump({"elements": ["Al"], "seed": 2}))
     assert load_settings({"seed": 1}, "Al", tmp_path).seed == 2
     assert load_settings({"seed": 1}, "Al", tmp_path, {"seed": 3}).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "material", "given", "source", "key"),
+    [
+        ({"seed": -1}, {}, {}, "config/config.yaml", "seed"),
+        ({"seed": 1}, {"seed": -1}, {}, "Al.yaml", "seed"),
+        ({"seed": 1}, {"seed": 2}, {"seed": -1}, "--config", "seed"),
+        ({"label": {"gpaw": {"ecut": 3}}}, {"label": {}}, {}, "config/config.yaml", "label.gpaw"),
+        ({}, {"seeds": {"prototypes": ["fcc", "x"]}}, {}, "Al.yaml", "seeds.prototypes.1"),
+        ({}, {"elements": None}, {}, "Al.yaml", "elements"),
+        (
+            {"student": {"deepmd": {"rcut": 4.0}}}, {"student": {"deepmd": {"rcut_smooth": 5.0}}},
+            {}, "config/config.yaml + Al.yaml", "student.deepmd",
+        ),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_the_file_that_has_it(
+    tmp_path, monkeypatch, config, material, given, source, key
+):
+    monkeypatch.chdir(tmp_path)
+    Path("Al.yaml").write_text(yaml.safe_dump({"elements": ["Al"], **material}))
+    with pytest.raises(ConfigError) as error:
+        load_settings(config, "Al", ".", given)
+    assert str(error.value).startswith(f"{source}: {key}")
+
+
+def test_a_missing_key_is_missing_in_all_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("Al.yaml").write_text("seed: 1\n")
+    with pytest.raises(ConfigError, match=r"^config/config.yaml \+ Al.yaml: elements: .*required"):
+        load_settings({}, "Al", ".")
 
 
 def test_unknown_material_lists_the_known_ones(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,17 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
-def validate(values: Mapping[str, Any], where: str) -> Settings:
+Key = tuple[int | str, ...]
+
+
+def validate(values: Mapping[str, Any], where: str | Callable[[Key], str]) -> Settings:
     """Validated settings with all defaults filled.
+
+    Parameters
+    ----------
+    values : mapping
+    where : str or callable
+        Where the values are from; a callable says it for each key.
 
     Raises
     ------
@@ -37,7 +46,38 @@ def validate(values: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "\n  ".join(faults(error, Settings))) from None
+        keys = [item["loc"] for item in error.errors()]
+        lines = [
+            f"{where if isinstance(where, str) else where(key)}: {line}"
+            for key, line in zip(keys, faults(error, Settings), strict=True)
+        ]
+        raise ConfigError("\n  ".join(lines)) from None
+
+
+def _sources(key: Key, layers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Names of the layers that decide the value of a key, or of the section it is missing in.
+
+    Of a value the last layer that has it; of a section, which is merged, all that have it.
+    """
+    while key:
+        found = {name: value for name, layer in layers.items() for value in _at(layer, key)}
+        if found:
+            names = list(found)
+            return " + ".join(names if isinstance(found[names[-1]], Mapping) else names[-1:])
+        key = key[:-1]
+    return " + ".join(layers)
+
+
+def _at(layer: Mapping[str, Any], key: Key) -> list[Any]:
+    """The value of a key, if the layer has it; of a place in a list, the list."""
+    value: Any = layer
+    for part in key:
+        if not isinstance(value, Mapping):
+            break
+        if part not in value:
+            return []
+        value = value[part]
+    return [value]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -101,7 +141,10 @@ def load_settings(
         raise ConfigError(
             f"materials: {material!r} has no file {path}; available: {', '.join(known) or 'none'}"
         )
+    layers = {"config/config.yaml": config, str(path): read_yaml(path)}
+    if overrides:
+        layers["--config"] = overrides
     values: dict[str, Any] = {"material": material}
-    for layer in (config, read_yaml(path), overrides or {}):
+    for layer in layers.values():
         values = merge(values, {k: v for k, v in layer.items() if k != "materials"})
-    return validate(values, f"config/config.yaml + {path}")
+    return validate(values, lambda key: _sources(key, layers))
