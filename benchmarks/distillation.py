@@ -29,7 +29,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import yaml
-from evidence.case import Case, acting, elements_of, make_case, recipe
+from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
 from evidence.results import earlier
 from evidence.stages import cost, scored, student, supplementary, teacher
 from polymorphkd.errors import PolymorphKDError
@@ -172,7 +172,10 @@ def own_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def heading(data: Path, budget: int, quick: bool, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What all runs of a file of results share."""
     settings = recipe(data.stem, elements_of(data), quick, changes, budget)
-    return {"data": data.name, "budget": budget, "quick": quick, "settings": acting(settings)}
+    return {
+        "data": data.name, "budget": budget, "teacher_frames": fit_count(budget), "quick": quick,
+        "settings": acting(settings),
+    }  # fmt: skip
 
 
 def commits(runs: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -152,6 +152,16 @@ def elements_of(data: Path) -> list[str]:
     return sorted({chemical_symbols[z] for z in np.unique(frames.numbers)})
 
 
+def check_count(budget: int) -> int:
+    """Frames of a budget on which the teacher picks its epoch."""
+    return max(2, round(CHECK_SHARE * budget))
+
+
+def fit_count(budget: int) -> int:
+    """Frames of a budget that the teacher trains on."""
+    return budget if budget < FEW else budget - check_count(budget)
+
+
 def _write_sets(case: Case, frames: Frames, method: str) -> None:
     case.folder.mkdir(parents=True, exist_ok=True)
     is_test = (frames.meta["split"] == "test").to_numpy()
@@ -160,7 +170,7 @@ def _write_sets(case: Case, frames: Frames, method: str) -> None:
         raise InputError(f"{case.data}: {len(pool)} training frames, fewer than {case.budget}")
     random = rng(case.seed, case.name, "budget", case.budget)
     rows = draw(pool, case.budget, method, random)
-    check = random.permutation(rows)[: max(2, round(CHECK_SHARE * case.budget))]
+    check = random.permutation(rows)[: check_count(case.budget)]
     parts = {
         "budget": rows,
         "fit": rows if case.budget < FEW else np.setdiff1d(rows, check),
