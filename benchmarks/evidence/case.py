@@ -173,7 +173,7 @@ def _write_sets(case: Case, frames: Frames, method: str) -> None:
     check = random.permutation(rows)[: check_count(case.budget)]
     parts = {
         "budget": rows,
-        "fit": rows if case.budget < FEW else np.setdiff1d(rows, check),
+        "fit": rows if fit_count(case.budget) == case.budget else np.setdiff1d(rows, check),
         "check": np.sort(check),
         "rest": np.setdiff1d(np.arange(len(pool)), rows),
         "pool": np.arange(len(pool)),
