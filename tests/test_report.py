@@ -124,7 +124,7 @@ def write_models(folder: Path) -> None:
         for i in range(6)
     ]  # fmt: skip
     write_json(folder / "teacher" / "metrics_0.json", {"learning_curve": curve})
-    for variant, n_teacher in (("dnn", 0), ("dnn-kd", 38)):
+    for variant, n_teacher, energy in (("dnn", 0, 2.5), ("dnn-kd", 38, 2.0)):
         write_json(
             folder / "student" / variant / "metrics.json",
             {
@@ -132,6 +132,7 @@ def write_models(folder: Path) -> None:
                 "steps": 60000,
                 "seconds": 300.0,
                 "compression": {"max_force_difference_eV_per_A": 1e-7},
+                "rmse": {"valid": {"energy_meV_per_atom": energy, "force_meV_per_A": 70.0}},
                 "learning_curve": {
                     "step": [0.0, 1.0],
                     "force_train_eV_per_A": [1.0, 0.1],
@@ -265,6 +266,7 @@ def test_verdict_names_what_is_met_and_what_is_not_certain(page, results):
     run = collect(results, settings(), FRAMESETS)
     assert headline(run) == "4 of 4 targets met."
     assert "4 of 4 targets met." in page
+    assert "are worse than those of dnn" not in page
     met = {target.name: target for target in targets(run)}
     assert "50.0 against 100.0" in met["distillation"].found
     assert "-50\u00a0%" in met["distillation"].found
@@ -277,6 +279,17 @@ def test_verdict_names_what_is_met_and_what_is_not_certain(page, results):
     )
     run.errors["rmse"]["dnn-kd"]["force_meV_per_A"] = 120
     assert "missed: distillation, bulk modulus" in headline(run)
+
+
+def test_energies_that_the_teacher_spoiled_are_told(results):
+    def advice(**student) -> bool:
+        run = collect(results, settings(student=student), FRAMESETS)
+        run.students["dnn-kd"]["rmse"]["valid"]["energy_meV_per_atom"] = 3.0
+        page = render(run, TEMPLATE, "abc123", versions())
+        return "energies of dnn-kd (3.0 meV/atom) are worse than those of dnn (2.5)" in page
+
+    assert advice()
+    assert not advice(taught=["forces", "virial"])
 
 
 def test_summary_has_exactly_the_promised_keys_and_numbers(results):

@@ -174,7 +174,28 @@ def training_section(run: Run) -> Section:
             )
         )
         blocks.append(_student_table(run.students, origins))
+        blocks.extend(_advice(run))
     return Section("training", "Training", blocks)
+
+
+def _advice(run: Run) -> list[Block]:
+    """What to try where the teacher's energies seem to have spoiled those of its student."""
+    energy = {
+        name: metrics["rmse"]["valid"]["energy_meV_per_atom"]
+        for name, metrics in run.students.items()
+    }
+    if "energy" not in run.settings.student.taught or set(energy) != {"dnn", "dnn-kd"}:
+        return []
+    if energy["dnn-kd"] <= energy["dnn"]:
+        return []
+    return [
+        TextBlock(
+            f"On validation frames the energies of dnn-kd ({energy['dnn-kd']:.1f} meV/atom) are "
+            f"worse than those of dnn ({energy['dnn']:.1f}): those of the teacher may be the "
+            "cause. With student: {taught: [forces, virial]} it learns energies from DFT alone; "
+            "student.scan compares both."
+        )
+    ]
 
 
 def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -> TableBlock:
@@ -186,12 +207,15 @@ def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -
             f"{metrics['steps']:,}",
             f"{metrics['seconds']:.0f}",
             f"{metrics['compression']['max_force_difference_eV_per_A']:.1e}",
+            _number(metrics["rmse"]["valid"]["energy_meV_per_atom"]),
+            _number(metrics["rmse"]["valid"]["force_meV_per_A"]),
         ]
         for name, metrics in students.items()
     ]
     columns = [
         "student", "frames with DFT labels", "frames with teacher labels", "steps", "seconds",
-        "change of a force by compression (eV/Å)",
+        "change of a force by compression (eV/Å)", "RMSE on validation frames: energy (meV/atom)",
+        "force (meV/Å)",
     ]  # fmt: skip
     caption = "What each student learned from. Network, steps and learning rate are the same."
     return TableBlock(columns, rows, caption, origins)
