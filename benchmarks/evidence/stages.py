@@ -108,7 +108,8 @@ def student(
     if dft_probability is not None:
         settings = settings.model_copy(update={"dft_probability": dft_probability})
     taught = extra.parent.name if extra else ""
-    content = [settings.model_dump(mode="json", exclude_none=True), train, taught]
+    unused = None if extra else {"dft_probability", "taught"}
+    content = [settings.model_dump(mode="json", exclude_none=True, exclude=unused), train, taught]
     folder = case.folder / f"student-{digest(content, 6)}"
     if not (folder / "metrics.json").is_file():
         folder.mkdir(exist_ok=True)
@@ -142,32 +143,34 @@ def cost(case: Case, model: Path) -> dict[str, Any]:
 
 
 def errors(model: Predictor, reference: Frames) -> dict[str, Any]:
-    """RMSE of energy (meV/atom), force (meV/Å) and virial (meV/atom); force by group too.
+    """RMSE of energy (meV/atom), force (meV/Å) and virial (meV/atom); of each by group too.
 
     `frames` is how many they are, `force_median` the median of their force RMSE: a frame or two
     often decide the RMSE of all.
     """
     frames = replace(reference, meta=pd.DataFrame())
     table = frame_table(frames, model.predict(frames.without_labels()))
-    squares = table["force_rmse"] ** 2 * table["n_atoms"]
-
-    def force(rows: np.ndarray) -> float:
-        return float(np.sqrt(squares[rows].sum() / table["n_atoms"][rows].sum()))
-
-    everything = np.arange(len(table))
     found: dict[str, Any] = {
         "frames": len(table),
-        "energy": float(np.sqrt((table["energy_error"] ** 2).mean())),
-        "force": force(everything),
+        **_rmse(table),
         "force_median": float(table["force_rmse"].median()),
-        "virial": float(np.sqrt((table["virial_error"] ** 2).mean())),
     }
     if "group" in reference.meta:
         groups = reference.meta["group"].to_numpy()
-        found["force_by_group"] = {
-            str(group): force(np.flatnonzero(groups == group)) for group in np.unique(groups)
-        }
+        parts = {str(name): _rmse(part) for name, part in table.groupby(groups)}
+        for quantity in ("force", "energy", "virial"):
+            found[f"{quantity}_by_group"] = {name: part[quantity] for name, part in parts.items()}
     return found
+
+
+def _rmse(table: pd.DataFrame) -> dict[str, float]:
+    """RMSE over frames, for forces over their components."""
+    squares = table["force_rmse"] ** 2 * table["n_atoms"]
+    return {
+        "energy": float(np.sqrt((table["energy_error"] ** 2).mean())),
+        "force": float(np.sqrt(squares.sum() / table["n_atoms"].sum())),
+        "virial": float(np.sqrt((table["virial_error"] ** 2).mean())),
+    }
 
 
 def scored(case: Case, make: Callable[[], Predictor], sets: Sequence[str]) -> dict[str, Any]:
