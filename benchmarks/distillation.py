@@ -57,11 +57,11 @@ def student_file(case: Case, name: str) -> Path:
 def run_model(case: Case, name: str) -> dict[str, Any]:
     """Errors of one of `MODELS`, or of one with another share; what it needs is made first.
 
-    `rest` are the training frames beyond the budget, so `dnn-all` is not judged on them; errors
-    on `budget`, or `pool` for `dnn-all`, tell how well a model fits what it saw.
+    `rest` are the training frames beyond the budget, so `dnn-all` is not judged on them; `fit`,
+    `budget` and `pool` are what the teacher, a student and `dnn-all` were trained on.
     """
     if name == "teacher":
-        return scored(case, lambda: teacher(case), ("test", "rest", "budget"))
+        return scored(case, lambda: teacher(case), ("test", "rest", "fit"))
     sets = ("test", "pool") if name == "dnn-all" else ("test", "rest", "budget")
     kind = case.settings.student.kind
     return scored(case, lambda: load_student(kind, student_file(case, name)), sets)

@@ -186,8 +186,11 @@ def model_settings(wildcards):
 
 
 def student_settings(wildcards):
-    """Settings of the students without those of their scan, which change none of them."""
-    return {k: v for k, v in section("student")(wildcards).items() if k != "scan"}
+    """Settings that act on a student: not those of the scan, nor the teacher's part for dnn."""
+    unused = {"scan"}
+    if "dnn" in (wildcards.get("variant"), wildcards.get("model")):
+        unused |= {"dft_probability", "taught"}
+    return {k: v for k, v in section("student")(wildcards).items() if k not in unused}
 
 
 def generate_settings(wildcards):

@@ -39,6 +39,11 @@ def test_every_shipped_material_is_valid(path):
         ),
         ({"relabel": {"walk": {"steps": 3, "every": 5}}}, ["relabel.walk", "every: 5 is beyond"]),
         ({"teacher": {"mace": {"weights": [1, 2]}}}, ["teacher.mace.weights: too few", "[1, 2]"]),
+        ({"student": {"taught": ["energy", "energy"]}}, ["student.taught", "named twice"]),
+        (
+            {"student": {"taught": ["virial"], "deepmd": {"virial_prefactor": [0, 0]}}},
+            ["student: taught: the loss has no weight for virial", "virial_prefactor"],
+        ),
         (
             {"student": {"deepmd": {"learning_rate": 1e-6}}},
             ["student.deepmd", "final_learning_rate must not be above learning_rate"],
@@ -63,36 +68,55 @@ def test_command_line_beats_material_beats_config(tmp_path):
     assert load_settings({"seed": 1}, "Al", tmp_path, {"seed": 3}).seed == 3
 
 
+COMMON, OWN, LINE = "config/config.yaml", "config/materials/Al.yaml", "command line"
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Load a material as the workflow does: Snakemake merges the command line into the config."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("config/materials")
+    folder.mkdir(parents=True)
+
+    def call(config, material, given):
+        (folder / "Al.yaml").write_text(yaml.safe_dump(material))
+        return load_settings(merge(config, given), "Al", folder, given)
+
+    return call
+
+
 @pytest.mark.parametrize(
     ("config", "material", "given", "source", "key"),
     [
-        ({"seed": -1}, {}, {}, "config/config.yaml", "seed"),
-        ({"seed": 1}, {"seed": -1}, {}, "Al.yaml", "seed"),
-        ({"seed": 1}, {"seed": 2}, {"seed": -1}, "--config", "seed"),
-        ({"label": {"gpaw": {"ecut": 3}}}, {"label": {}}, {}, "config/config.yaml", "label.gpaw"),
-        ({}, {"seeds": {"prototypes": ["fcc", "x"]}}, {}, "Al.yaml", "seeds.prototypes.1"),
-        ({}, {"elements": None}, {}, "Al.yaml", "elements"),
+        ({"seed": -1}, {}, {}, COMMON, "seed"),
+        ({"seed": 1}, {"seed": -1}, {}, OWN, "seed"),
+        ({"seed": 1}, {"seed": 2}, {"seed": -1}, LINE, "seed"),
+        ({"label": {"gpaw": {"ecut": 3}}}, {"label": {}}, {}, COMMON, "label.gpaw"),
+        ({}, {"seeds": {"prototypes": ["fcc", "x"]}}, {}, OWN, "seeds.prototypes.1"),
+        ({}, {"elements": None}, {}, OWN, "elements"),
+        ({"foo": 1}, {"foo": 1}, {}, f"{COMMON} + {OWN}", "foo"),
+        ({}, {}, {"foo": {"a": 1}}, LINE, "foo"),
+        ({"seed": 1}, {}, {"student": {"deepmd": {"rcut": 1.5}}}, LINE, "student.deepmd"),
         (
             {"student": {"deepmd": {"rcut": 4.0}}}, {"student": {"deepmd": {"rcut_smooth": 5.0}}},
-            {}, "config/config.yaml + Al.yaml", "student.deepmd",
+            {}, f"{COMMON} + {OWN}", "student.deepmd",
         ),
+        ({"material": "Cu"}, {}, {}, COMMON, "material: is the name of the file"),
+        ({}, {"materials": ["Cu"]}, {}, OWN, "materials: belongs"),
     ],
 )  # fmt: skip
-def test_a_fault_is_named_with_the_file_that_has_it(
-    tmp_path, monkeypatch, config, material, given, source, key
-):
-    monkeypatch.chdir(tmp_path)
-    Path("Al.yaml").write_text(yaml.safe_dump({"elements": ["Al"], **material}))
+def test_a_fault_is_named_with_the_file_that_has_it(load, config, material, given, source, key):
     with pytest.raises(ConfigError) as error:
-        load_settings(config, "Al", ".", given)
-    assert str(error.value).startswith(f"{source}: {key}")
+        load(config, {"elements": ["Al"], **material}, given)
+    name, _, rest = str(error.value).partition(": ")
+    assert name.startswith(source)
+    assert name == source or source == LINE
+    assert rest.startswith(key)
 
 
-def test_a_missing_key_is_missing_in_all_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("Al.yaml").write_text("seed: 1\n")
-    with pytest.raises(ConfigError, match=r"^config/config.yaml \+ Al.yaml: elements: .*required"):
-        load_settings({}, "Al", ".")
+def test_a_missing_key_is_missing_in_all_files(load):
+    with pytest.raises(ConfigError, match=rf"^{COMMON} \+ {OWN}: elements: .*required"):
+        load({}, {"seed": 1}, {})
 
 
 def test_unknown_material_lists_the_known_ones(tmp_path):

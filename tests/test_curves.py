@@ -57,6 +57,17 @@ def test_the_command_draws_them_and_says_where_they_are(running, capsys):
     assert Path("now.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_batches_without_forces_leave_a_gap(running):
+    """A teacher that does not teach forces: its batches have no error of them."""
+    folder = running / "student" / "dnn-kd" / "work"
+    write_lcurve(folder, [1], 0.4)
+    curve = folder / "lcurve.out"
+    curve.write_text(curve.read_text().replace("0.4 0.4", "0.4 nan"))
+    for work in (running / "student" / "dnn" / "work").rglob("lcurve.out"):
+        work.unlink()
+    assert main(["curves", "Al", "-o", "now.png"]) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -194,6 +194,23 @@ def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatc
     assert "holds results of other settings" in other.stderr
 
 
+RESULTS = sorted((SCRIPT.parent / "results").glob("distillation_*.json"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_results_that_are_kept_are_those_of_the_recipe(path, monkeypatch):
+    """Else `make evidence` would refuse to add to them, and the documents be of another recipe."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from evidence.case import acting, fit_count, recipe
+
+    found = json.loads(path.read_text())
+    symbol, small = found["data"].removesuffix(".extxyz"), path.stem.endswith("_small")
+    changes = {"student": {"size": "small"}} if small else {}
+    settings = recipe(symbol, [symbol], False, changes, found["budget"])
+    assert found["settings"] == acting(settings)
+    assert found["teacher_frames"] == fit_count(found["budget"])
+
+
 def test_a_share_beyond_one_is_refused(labelled):
     done = run(labelled, "--shares", "1.5")
     assert done.returncode == 2

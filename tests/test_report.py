@@ -18,7 +18,9 @@ from polymorphkd.generate.filling import filling
 from polymorphkd.landscape.grid import Box
 from polymorphkd.provenance import write_json
 from polymorphkd.report import collect, git_commit, render, summarise, versions
+from polymorphkd.report.blocks import TextBlock
 from polymorphkd.report.costs import read_costs, stage_costs
+from polymorphkd.report.model_sections import training_section
 from polymorphkd.report.verdict import headline, targets
 from polymorphkd.select import select_rounds
 from polymorphkd.settings import Select, Settings
@@ -123,12 +125,14 @@ def write_models(folder: Path) -> None:
          "energy_meV_per_atom": 9.0 - i}
         for i in range(6)
     ]  # fmt: skip
-    write_json(folder / "teacher" / "metrics_0.json", {"learning_curve": curve})
+    valid = {"energy_meV_per_atom": 2.6, "force_meV_per_A": 60.0}
+    write_json(folder / "teacher" / "metrics_0.json", {"learning_curve": curve, "valid": valid})
     for variant, n_teacher, energy in (("dnn", 0, 2.5), ("dnn-kd", 38, 2.0)):
         write_json(
             folder / "student" / variant / "metrics.json",
             {
                 "frames": {"dft": 3, "teacher": n_teacher},
+                "taught": ["energy", "forces", "virial"] if n_teacher else [],
                 "steps": 60000,
                 "seconds": 300.0,
                 "compression": {"max_force_difference_eV_per_A": 1e-7},
@@ -282,14 +286,18 @@ def test_verdict_names_what_is_met_and_what_is_not_certain(page, results):
 
 
 def test_energies_that_the_teacher_spoiled_are_told(results):
-    def advice(**student) -> bool:
+    def advice(teacher: float, distilled: float, **student) -> bool:
         run = collect(results, settings(student=student), FRAMESETS)
-        run.students["dnn-kd"]["rmse"]["valid"]["energy_meV_per_atom"] = 3.0
-        page = render(run, TEMPLATE, "abc123", versions())
-        return "energies of dnn-kd (3.0 meV/atom) are worse than those of dnn (2.5)" in page
+        run.teachers["model 0"]["valid"]["energy_meV_per_atom"] = teacher
+        run.students["dnn-kd"]["rmse"]["valid"]["energy_meV_per_atom"] = distilled
+        blocks = training_section(run).blocks
+        said = "".join(block.text for block in blocks if isinstance(block, TextBlock))
+        return f"dnn-kd ({distilled:.1f} meV/atom) are worse than those of dnn (2.5)" in said
 
-    assert advice()
-    assert not advice(taught=["forces", "virial"])
+    assert advice(2.6, 3.0)
+    assert not advice(2.4, 3.0)  # the teacher is not the cause
+    assert not advice(2.6, 2.51)  # no worse than chance
+    assert not advice(2.6, 3.0, taught=["forces", "virial"])
 
 
 def test_summary_has_exactly_the_promised_keys_and_numbers(results):

@@ -205,6 +205,18 @@ def test_divergence_names_the_step_and_the_key():
         check_finite(curve, "teacher.dpa")
 
 
+def test_a_batch_without_a_label_has_not_diverged():
+    nothing = float("nan")
+    curve = {
+        "step": [10.0, 20.0], "energy_train_eV_per_atom": [nothing, 0.1],
+        "force_train_eV_per_A": [0.5, nothing], "force_valid_eV_per_A": [0.6, 0.4],
+    }  # fmt: skip
+    check_finite(curve, "student.deepmd")
+    curve["force_valid_eV_per_A"][1] = nothing
+    with pytest.raises(DivergedError, match="at step 20"):
+        check_finite(curve, "student.deepmd")
+
+
 def test_the_doctor_judges_the_environment_of_the_families_asked_for(tmp_path):
     from polymorphkd.doctor import _teachers
 

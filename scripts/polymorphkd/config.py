@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,19 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return result
 
 
+COMMAND_LINE = "command line (--config, --configfile)"
+
 Key = tuple[int | str, ...]
 
 
-def validate(values: Mapping[str, Any], where: str | Callable[[Key], str]) -> Settings:
+def validate(values: Mapping[str, Any], where: str | Callable[[Key, bool], str]) -> Settings:
     """Validated settings with all defaults filled.
 
     Parameters
     ----------
     values : mapping
     where : str or callable
-        Where the values are from; a callable says it for each key.
+        Where the values are from; a callable says it for a key, and hears whether it is unknown.
 
     Raises
     ------
@@ -46,24 +49,26 @@ def validate(values: Mapping[str, Any], where: str | Callable[[Key], str]) -> Se
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as error:
-        keys = [item["loc"] for item in error.errors()]
-        lines = [
-            f"{where if isinstance(where, str) else where(key)}: {line}"
-            for key, line in zip(keys, faults(error, Settings), strict=True)
-        ]
+        lines = []
+        for item, line in zip(error.errors(), faults(error, Settings), strict=True):
+            known = item["type"] != "extra_forbidden"
+            source = where if isinstance(where, str) else where(item["loc"], not known)
+            lines.append(f"{source}: {line}")
         raise ConfigError("\n  ".join(lines)) from None
 
 
-def _sources(key: Key, layers: Mapping[str, Mapping[str, Any]]) -> str:
+def _sources(layers: Mapping[str, Mapping[str, Any]], key: Key, unknown: bool) -> str:
     """Names of the layers that decide the value of a key, or of the section it is missing in.
 
-    Of a value the last layer that has it; of a section, which is merged, all that have it.
+    Of a value the last layer that has it; of a section, which is merged, and of an unknown
+    key all that have it.
     """
     while key:
         found = {name: value for name, layer in layers.items() for value in _at(layer, key)}
         if found:
             names = list(found)
-            return " + ".join(names if isinstance(found[names[-1]], Mapping) else names[-1:])
+            merged = isinstance(found[names[-1]], Mapping)
+            return " + ".join(names if merged or unknown else names[-1:])
         key = key[:-1]
     return " + ".join(layers)
 
@@ -78,6 +83,20 @@ def _at(layer: Mapping[str, Any], key: Key) -> list[Any]:
             return []
         value = value[part]
     return [value]
+
+
+def _without(layer: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What `layer` has and `other` has not, or has otherwise."""
+    left = {}
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
+            value = _without(value, other[key])
+            if not value:
+                continue
+        elif key in other and other[key] == value:
+            continue
+        left[key] = value
+    return left
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -141,10 +160,25 @@ def load_settings(
         raise ConfigError(
             f"materials: {material!r} has no file {path}; available: {', '.join(known) or 'none'}"
         )
-    layers = {"config/config.yaml": config, str(path): read_yaml(path)}
+    overrides = overrides or {}
+    common = str(Path(folder).parent / "config.yaml")
+    # Snakemake has merged the command line into `config` already.
+    layers: dict[str, Mapping[str, Any]] = {
+        common: _without(config, overrides),
+        str(path): read_yaml(path),
+    }
     if overrides:
-        layers["--config"] = overrides
+        layers[COMMAND_LINE] = overrides
+    _check_names(layers, str(path))
     values: dict[str, Any] = {"material": material}
     for layer in layers.values():
         values = merge(values, {k: v for k, v in layer.items() if k != "materials"})
-    return validate(values, lambda key: _sources(key, layers))
+    return validate(values, partial(_sources, layers))
+
+
+def _check_names(layers: Mapping[str, Mapping[str, Any]], path: str) -> None:
+    for name, layer in layers.items():
+        if "material" in layer:
+            raise ConfigError(f"{name}: material: is the name of the file in config/materials")
+    if "materials" in layers[path]:
+        raise ConfigError(f"{path}: materials: belongs into config.yaml or after --config")

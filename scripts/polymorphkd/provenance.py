@@ -130,10 +130,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: str | Path, prefix: str) -> Iterator[Path]:
-    """Yield a new empty folder in `parent`, which goes however the process ends.
+    """Yield a new empty folder in `parent`, which goes at the end of the block.
 
-    Only ``kill -9`` leaves it.  ``tempfile.TemporaryDirectory`` also leaves it where a
-    signal comes just after it was made.
+    Also where an exception ends it, such as the one that ``polymorphkd`` makes of SIGTERM;
+    ``tempfile.TemporaryDirectory`` leaves its folder if that comes just after it was made.
     """
     path = Path(parent) / f"{prefix}{secrets.token_hex(4)}"
     try:

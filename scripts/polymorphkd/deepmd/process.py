@@ -169,7 +169,7 @@ def finish(child: subprocess.Popen[bytes], stage: str, what: str, work: Path) ->
 
 
 def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
-    """Raise DivergedError if a training error of the curve is not a number.
+    """Raise DivergedError if an error of the curve is not a number.
 
     Parameters
     ----------
@@ -178,12 +178,12 @@ def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
     key : str
         Section of the settings, such as ``student.deepmd``, for the message.
     """
-    # A batch that lacks a label has NaN for its error as well; no validation frame lacks forces.
-    for row, step in enumerate(curve["step"]):
-        trained = [curve[name][row] for name in TRAINED if name in curve]
-        judged = curve[VALID][row] if VALID in curve else 0.0
-        if not any(map(math.isfinite, trained)) or not math.isfinite(judged):
-            raise _diverged(step, key)
+    # Of a training batch the error is NaN as well where its frames lack that label, as some of
+    # a teacher do; no frame of the validation lacks a force.
+    for name in (VALID,) if VALID in curve else TRAINED:
+        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
+            if not math.isfinite(value):
+                raise _diverged(step, key)
 
 
 def check_own_report(work: Path, key: str) -> None:
@@ -195,7 +195,7 @@ def check_own_report(work: Path, key: str) -> None:
 
 def _diverged(step: float, key: str) -> DivergedError:
     return DivergedError(
-        f"{key.partition('.')[0]}: the training diverged: at step {step:.0f} the training error "
+        f"{key.partition('.')[0]}: the training diverged: at step {step:.0f} the error "
         f"is not a number; lower {key}.learning_rate or check the labels"
     )
 

@@ -61,7 +61,7 @@ def draw_students(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -
         look = MODELS[variant]
         # Batches of perfect crystals have no force and no error: the mean of squares,
         # not the median, is what the loss sees.
-        squares = (1000 * curve[column]) ** 2
+        squares = (1000 * curve[column].astype(float)) ** 2
         mean = squares.rolling(SMOOTHING, min_periods=1, center=True).mean() ** 0.5
         lines.append(mean)
         style: dict[str, Any] = {"color": look.colour, "ms": 3, "alpha": 0.35, "mew": 0}
@@ -70,7 +70,8 @@ def draw_students(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -
     axes.set(xlabel="step", ylabel="force RMSE of a batch (meV/Å)", yscale="log")
     axes.set_title(STUDENT[column])
     if lines:
-        shown = pd.concat(lines)
-        axes.set_ylim(0.4 * shown.min(), 1.5 * shown.max())
+        shown = pd.concat(lines).dropna()  # of batches without forces there is no error
+        if len(shown):
+            axes.set_ylim(0.4 * shown.min(), 1.5 * shown.max())
         axes.legend()
     plain_log(axes.yaxis)

@@ -13,6 +13,9 @@ from .error_figures import distribution_figures, parity_figures, quantities
 from .landscape_figures import error_maps
 from .model_figures import eos_figures, nve_figures, student_curves, teacher_curves
 
+WORSE = 1.05
+"""Ratio of errors on the few validation frames from which one model counts as worse."""
+
 ERRORS = Origin("gather_errors", "evaluate/errors.json")
 
 
@@ -180,20 +183,23 @@ def training_section(run: Run) -> Section:
 
 def _advice(run: Run) -> list[Block]:
     """What to try where the teacher's energies seem to have spoiled those of its student."""
+    models = {**run.students, **run.teachers}
     energy = {
-        name: metrics["rmse"]["valid"]["energy_meV_per_atom"]
-        for name, metrics in run.students.items()
+        name: metrics.get("rmse", metrics)["valid"]["energy_meV_per_atom"]
+        for name, metrics in models.items()
     }
-    if "energy" not in run.settings.student.taught or set(energy) != {"dnn", "dnn-kd"}:
+    if "energy" not in run.settings.student.taught or not {"dnn", "dnn-kd"} <= set(energy):
         return []
-    if energy["dnn-kd"] <= energy["dnn"]:
+    dnn, distilled = energy.pop("dnn"), energy.pop("dnn-kd")
+    # A teacher that came from outside has no errors here; it may be the cause as well.
+    if distilled < WORSE * dnn or min(energy.values(), default=distilled) < dnn:
         return []
     return [
         TextBlock(
-            f"On validation frames the energies of dnn-kd ({energy['dnn-kd']:.1f} meV/atom) are "
-            f"worse than those of dnn ({energy['dnn']:.1f}): those of the teacher may be the "
-            "cause. With student: {taught: [forces, virial]} it learns energies from DFT alone; "
-            "student.scan compares both."
+            f"On validation frames the energies of dnn-kd ({distilled:.1f} meV/atom) are worse "
+            f"than those of dnn ({dnn:.1f}), and the teacher's are no better. student.taught "
+            "leaves out some of its labels; a student.scan with {all: {}, no-energy: {taught: "
+            "[forces, virial]}, forces: {taught: [forces]}} compares."
         )
     ]
 
@@ -204,6 +210,7 @@ def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -
             MODELS[name].name,
             str(metrics["frames"]["dft"]),
             str(metrics["frames"].get("teacher", 0)),
+            ", ".join(metrics["taught"]) or "-",
             f"{metrics['steps']:,}",
             f"{metrics['seconds']:.0f}",
             f"{metrics['compression']['max_force_difference_eV_per_A']:.1e}",
@@ -213,7 +220,8 @@ def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -
         for name, metrics in students.items()
     ]
     columns = [
-        "student", "frames with DFT labels", "frames with teacher labels", "steps", "seconds",
+        "student", "frames with DFT labels", "frames with teacher labels", "which labels", "steps",
+        "seconds",
         "change of a force by compression (eV/Å)", "RMSE on validation frames: energy (meV/atom)",
         "force (meV/Å)",
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .base import Count, Section, faults
 
@@ -15,6 +15,9 @@ SIZES: dict[str, dict[str, Any]] = {
     "paper": {"rcut": 8.0, "embedding": [32, 64, 128], "axis_neuron": 16, "fitting": [240] * 5},
 }
 """Keys of the network by size; `medium` is the defaults of :class:`Deepmd`."""
+
+
+Label = Literal["energy", "forces", "virial"]
 
 
 class Deepmd(Section):
@@ -85,12 +88,11 @@ class Student(Section):
         lt=1,
         description="Share of the training steps of dnn-kd that see DFT frames",
     )
-    taught: list[Literal["energy", "forces", "virial"]] = Field(
+    taught: list[Label] = Field(
         ["energy", "forces", "virial"],
         min_length=1,
-        description="Labels of the teacher that dnn-kd learns. A teacher whose energies are "
-        "worse than those of dnn had better teach [forces, virial]: energies then come from "
-        "DFT frames alone",
+        description="Labels of the teacher that dnn-kd learns; the others come from DFT frames "
+        "alone. Without energy where reference energies of the teacher are not those of the DFT",
     )
 
     scan: dict[str, dict[str, Any]] = Field(
@@ -106,6 +108,27 @@ class Student(Section):
             return values
         preset = SIZES.get(str(values.get("size")), {})
         return {**values, "deepmd": {**preset, **values.get("deepmd", {})}}
+
+    @field_validator("taught")
+    @classmethod
+    def _each_once(cls, value: list[Label]) -> list[Label]:
+        if len(set(value)) != len(value):
+            raise ValueError("a label is named twice")
+        return sorted(value)  # their order means nothing
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> Student:
+        weights = {
+            "energy": self.deepmd.energy_prefactor,
+            "forces": self.deepmd.force_prefactor,
+            "virial": self.deepmd.virial_prefactor,
+        }
+        if not any(any(weights[label]) for label in self.taught):
+            raise ValueError(
+                f"taught: the loss has no weight for {' and '.join(self.taught)}; see "
+                "deepmd.energy_prefactor, force_prefactor and virial_prefactor"
+            )
+        return self
 
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Student:

@@ -116,6 +116,7 @@ def train(settings: Student, job: TrainingJob) -> None:
             "resumed_from_step": resumed,
             "seconds": round(time.monotonic() - started, 1),
             "sel": sel,
+            "taught": settings.taught if job.relabelled else [],
             "frames": {name: len(part) for name, part in sets.items()},
             "seen": _seen(seen, shortest),
             "rmse": errors,
