@@ -17,10 +17,11 @@ from polymorphkd.plots.style import MODELS, RC
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "benchmarks" / "results"
 SETS = {
-    "distillation_Si.json": "Si, 40 frames\nmedium",
-    "distillation_Si_small.json": "Si, 40 frames\nsmall",
-    "distillation_Mo_20.json": "Mo, 20 frames\nmedium",
-    "distillation_Cu_10.json": "Cu, 10 frames\nmedium",
+    "distillation_Si.json": "Si, 40\nmedium",
+    "distillation_Si_small.json": "Si, 40\nsmall",
+    "distillation_Mo_20.json": "Mo, 20\nmedium",
+    "distillation_Mo_10.json": "Mo, 10\nmedium",
+    "distillation_Cu_10.json": "Cu, 10\nmedium",
 }
 QUANTITIES = {
     "force": "force (meV/Å)",
@@ -32,7 +33,15 @@ WIDTH = 0.26
 
 
 def panel(axes: Axes, sets: dict[str, dict[str, Any]], quantity: str) -> None:
-    """One bar per set and model: mean of the seeds, each of them a dot."""
+    """One bar per set and model: mean of the seeds, each of them a dot.
+
+    The axis ends above the students; a teacher's bar that is cut off has its number.
+    """
+    top = 1.15 * max(
+        run[model]["test"][quantity] for runs in sets.values() for run in runs.values()
+        for model in ("dnn", "dnn-kd") if model in run
+    )  # fmt: skip
+    axes.set_ylim(0, top)
     for place, runs in enumerate(sets.values()):
         for step, model in enumerate(NAMES):
             values = [run[model]["test"][quantity] for run in runs.values() if model in run]
@@ -41,10 +50,13 @@ def panel(axes: Axes, sets: dict[str, dict[str, Any]], quantity: str) -> None:
             look, x = MODELS[model], place + (step - 1) * WIDTH
             axes.bar(x, np.mean(values), 0.9 * WIDTH, color=look.colour, zorder=2,
                      label=look.name if place == 0 else None)  # fmt: skip
+            if np.mean(values) > top:
+                axes.text(x, 1.01, f"{np.mean(values):.0f}", ha="center", va="bottom", fontsize=8,
+                          transform=axes.get_xaxis_transform(), color=look.colour)  # fmt: skip
             axes.plot([x] * len(values), values, ".", color="#222222", ms=4, mew=0, zorder=3)
     axes.set_xticks(range(len(sets)), list(sets))
     axes.grid(axis="x", visible=False)
-    axes.set_title(QUANTITIES[quantity])
+    axes.set_title(QUANTITIES[quantity], pad=14)
 
 
 def draw(output: Path) -> None:
@@ -59,7 +71,7 @@ def draw(output: Path) -> None:
     }
     with plt.rc_context(RC):
         figure, panels = plt.subplots(
-            1, 3, figsize=(2.2 + 2.9 * len(sets), 3.4), layout="constrained"
+            1, 3, figsize=(2.2 + 2.7 * len(sets), 3.5), layout="constrained"
         )
         for axes, quantity in zip(panels, QUANTITIES, strict=True):
             panel(axes, sets, quantity)
