@@ -212,6 +212,10 @@ def test_a_batch_without_a_label_has_not_diverged():
         "force_train_eV_per_A": [0.5, nothing], "force_valid_eV_per_A": [0.6, 0.4],
     }  # fmt: skip
     check_finite(curve, "student.deepmd")
+    check_finite({"step": [10.0]}, "student.deepmd")
+    lost = {**curve, "energy_train_eV_per_atom": [0.1, nothing]}
+    with pytest.raises(DivergedError, match="at step 20"):
+        check_finite(lost, "student.deepmd")
     curve["force_valid_eV_per_A"][1] = nothing
     with pytest.raises(DivergedError, match="at step 20"):
         check_finite(curve, "student.deepmd")

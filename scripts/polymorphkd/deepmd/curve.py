@@ -12,7 +12,7 @@ _COLUMNS = {
     "lr": "learning_rate",
 }
 
-TRAINED = ("energy_train_eV_per_atom", "force_train_eV_per_A")
+TRAINED = ("energy_train_eV_per_atom", "force_train_eV_per_A", "virial_train_eV_per_atom")
 VALID = "force_valid_eV_per_A"
 
 

@@ -178,12 +178,13 @@ def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
     key : str
         Section of the settings, such as ``student.deepmd``, for the message.
     """
-    # Of a training batch the error is NaN as well where its frames lack that label, as some of
-    # a teacher do; no frame of the validation lacks a force.
-    for name in (VALID,) if VALID in curve else TRAINED:
-        for step, value in zip(curve["step"], curve.get(name, []), strict=False):
-            if not math.isfinite(value):
-                raise _diverged(step, key)
+    # Of a training batch an error is NaN as well where its frames lack that label, but none
+    # lacks all of them; no frame of the validation lacks a force.
+    trained = [curve[name] for name in TRAINED if name in curve]
+    for row, step in enumerate(curve["step"]):
+        lost = trained and not any(math.isfinite(errors[row]) for errors in trained)
+        if lost or not math.isfinite(curve[VALID][row] if VALID in curve else 0.0):
+            raise _diverged(step, key)
 
 
 def check_own_report(work: Path, key: str) -> None:
