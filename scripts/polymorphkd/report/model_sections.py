@@ -210,7 +210,7 @@ def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -
             MODELS[name].name,
             str(metrics["frames"]["dft"]),
             str(metrics["frames"].get("teacher", 0)),
-            ", ".join(metrics["taught"]) or "-",
+            ", ".join(metrics.get("taught", [])) or "-",  # absent in older runs
             f"{metrics['steps']:,}",
             f"{metrics['seconds']:.0f}",
             f"{metrics['compression']['max_force_difference_eV_per_A']:.1e}",
