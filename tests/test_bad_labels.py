@@ -243,3 +243,13 @@ def test_student_trains_without_some_or_all_stresses(tmp_path: Path, share: int)
     assert whole["valid"].stress is not None
     zeros = np.sqrt(np.mean(whole["valid"].stress ** 2)) / 0.00624151
     assert rmse(whole["valid"], predicted)["stress_GPa"] < 0.7 * zeros
+
+
+@pytest.mark.parametrize("labels", [["energy"], ["forces", "virial"], ["virial"]])
+def test_labels_that_are_not_taught_are_not_written(tmp_path, labels):
+    systems = write_systems(distorted(6, 5), ["Al"], tmp_path, labels)
+    files = {"energy": "energy.npy", "forces": "force.npy", "virial": "virial.npy"}
+    for system in systems:
+        assert {path.name for path in system.rglob("*.npy")} == {
+            "box.npy", "coord.npy", *(files[label] for label in labels),
+        }  # fmt: skip

@@ -138,16 +138,6 @@ def test_virial_is_minus_the_strain_derivative_of_the_energy(tmp_path):
             assert virial[a, b] == pytest.approx(-slope, abs=2e-3)
 
 
-@pytest.mark.parametrize("labels", [["energy"], ["forces", "virial"], ["virial"]])
-def test_labels_that_are_not_taught_are_not_written(tmp_path, labels):
-    systems = write_systems(distorted(6, 5), ["Al"], tmp_path, labels)
-    files = {"energy": "energy.npy", "forces": "force.npy", "virial": "virial.npy"}
-    for system in systems:
-        assert {path.name for path in system.rglob("*.npy")} == {
-            "box.npy", "coord.npy", *(files[label] for label in labels),
-        }  # fmt: skip
-
-
 def test_order_of_the_file_does_not_matter(tmp_path):
     frames = distorted(8, 4)
     contents = []
@@ -477,9 +467,12 @@ def test_a_failing_training_names_the_reason(tmp_path, monkeypatch):
         run_training(tmp_path, 10, 1)
 
 
+LINES = "# step rmse_e_trn rmse_f_val rmse_f_trn\\n0 1 2 3\\n50 nan 1 nan\\n"
+DIVERGES = f"printf '{LINES}' >lcurve.out; sleep 60"
+
+
 def test_a_diverged_training_is_stopped_at_once(tmp_path, monkeypatch):
-    lines = "# step rmse_e_trn rmse_f_val rmse_f_trn\\n0 1 2 3\\n50 nan 1 nan\\n"
-    stand_in(tmp_path, monkeypatch, f"printf '{lines}' >lcurve.out; sleep 60")
+    stand_in(tmp_path, monkeypatch, DIVERGES)
     started = time.monotonic()
     with pytest.raises(StageError, match=r"step 50 .*lower student.deepmd.learning_rate"):
         run_training(tmp_path, 100, 1)
@@ -491,8 +484,7 @@ def test_a_diverged_training_names_its_most_extreme_frames(files, tmp_path, monk
     frames = read_frames(files["train"])
     frames.forces[frames.atoms_of(5)] *= 1000
     write_frames(tmp_path / "train.extxyz", frames)
-    lines = "# step rmse_e_trn rmse_f_val rmse_f_trn\\n0 1 2 3\\n50 nan 1 nan\\n"
-    stand_in(tmp_path, monkeypatch, f"printf '{lines}' >lcurve.out; sleep 60")
+    stand_in(tmp_path, monkeypatch, DIVERGES)
     folder = tmp_path / "student"
     damaged = job(files | {"train": tmp_path / "train.extxyz"}, folder)
     first = f"largest forces: {frames.frame_ids()[5]} "

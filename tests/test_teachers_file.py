@@ -211,14 +211,17 @@ def test_a_batch_without_a_label_has_not_diverged():
         "step": [10.0, 20.0], "energy_train_eV_per_atom": [nothing, 0.1],
         "force_train_eV_per_A": [0.5, nothing], "force_valid_eV_per_A": [0.6, 0.4],
     }  # fmt: skip
-    check_finite(curve, "student.deepmd")
+    lacking = ["energy_train_eV_per_atom", "force_train_eV_per_A"]
+    check_finite(curve, "student.deepmd", lacking)
     check_finite({"step": [10.0]}, "student.deepmd")
+    with pytest.raises(DivergedError, match="at step 10"):
+        check_finite(curve, "student.deepmd", lacking[1:])  # every batch has energies
     lost = {**curve, "energy_train_eV_per_atom": [0.1, nothing]}
     with pytest.raises(DivergedError, match="at step 20"):
-        check_finite(lost, "student.deepmd")
+        check_finite(lost, "student.deepmd", lacking)
     curve["force_valid_eV_per_A"][1] = nothing
     with pytest.raises(DivergedError, match="at step 20"):
-        check_finite(curve, "student.deepmd")
+        check_finite(curve, "student.deepmd", lacking)
 
 
 def test_the_doctor_judges_the_environment_of_the_families_asked_for(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,7 +168,9 @@ def finish(child: subprocess.Popen[bytes], stage: str, what: str, work: Path) ->
         )
 
 
-def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
+def check_finite(
+    curve: Mapping[str, list[float]], key: str, lacking: Collection[str] = ()
+) -> None:
     """Raise DivergedError if an error of the curve is not a number.
 
     Parameters
@@ -177,12 +179,17 @@ def check_finite(curve: Mapping[str, list[float]], key: str) -> None:
         See :func:`.curve.learning_curve`.
     key : str
         Section of the settings, such as ``student.deepmd``, for the message.
+    lacking : collection of str
+        Errors of energies or forces that some batches do not have, because a teacher does not
+        teach these.  Virials may always lack.
     """
     # Of a training batch an error is NaN as well where its frames lack that label, but none
     # lacks all of them; no frame of the validation lacks a force.
     trained = [curve[name] for name in TRAINED if name in curve]
+    needed = [curve[name] for name in TRAINED[:2] if name in curve and name not in lacking]
     for row, step in enumerate(curve["step"]):
         lost = trained and not any(math.isfinite(errors[row]) for errors in trained)
+        lost = lost or not all(math.isfinite(errors[row]) for errors in needed)
         if lost or not math.isfinite(curve[VALID][row] if VALID in curve else 0.0):
             raise _diverged(step, key)
 

@@ -197,9 +197,9 @@ def _advice(run: Run) -> list[Block]:
     return [
         TextBlock(
             f"On validation frames the energies of dnn-kd ({distilled:.1f} meV/atom) are worse "
-            f"than those of dnn ({dnn:.1f}), and the teacher's are no better. student.taught "
-            "leaves out some of its labels; a student.scan with {all: {}, no-energy: {taught: "
-            "[forces, virial]}, forces: {taught: [forces]}} compares."
+            f"than those of dnn ({dnn:.1f}), and the teacher's, as far as known here, are no "
+            "better. student.taught leaves out some of its labels; a student.scan with {all: {}, "
+            "no-energy: {taught: [forces, virial]}, forces: {taught: [forces]}} compares."
         )
     ]
 

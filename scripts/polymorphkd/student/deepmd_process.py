@@ -53,10 +53,17 @@ def _kept(work: Path) -> str:
     return f"the last good checkpoint, of step {step}, is kept as {work / name}"
 
 
+def _lacking(work: Path) -> list[str]:
+    """Errors that batches of a teacher do not have, because it does not teach the label."""
+    files = {"energy_train_eV_per_atom": "energy.npy", "force_train_eV_per_A": "force.npy"}
+    systems = list((work / "data" / "teacher").glob("*/set.000"))
+    return [name for name, file in files.items() if not all((s / file).is_file() for s in systems)]
+
+
 def _look(work: Path) -> tuple[int, str]:
     """Last step so far and what to say about it; see `process.follow`."""
     curve = learning_curve(work)
-    check_finite(curve, _KEY)
+    check_finite(curve, _KEY, _lacking(work))
     if not curve["step"]:
         return 0, ""
     force = 1e3 * curve["force_valid_eV_per_A"][-1]
