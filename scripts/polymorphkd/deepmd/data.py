@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -19,11 +20,12 @@ from ..labelled import has_stress
 from ..landscape.images import complete_cells
 from ..landscape.local import largest_counts
 from ..predict import labels_of
+from ..settings.student import Label
 
 SEL_MARGIN = 1.1
 """Neighbours beyond the largest count of the data that the descriptor makes room for."""
 
-LABELS = ("energy", "forces", "virial")
+LABELS: tuple[Label, ...] = get_args(Label)
 """What a frame can teach."""
 
 SEL_STEP = 4
