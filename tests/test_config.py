@@ -40,6 +40,20 @@ def test_every_shipped_material_is_valid(path):
         ({"relabel": {"walk": {"steps": 3, "every": 5}}}, ["relabel.walk", "every: 5 is beyond"]),
         ({"teacher": {"mace": {"weights": [1, 2]}}}, ["teacher.mace.weights: too few", "[1, 2]"]),
         ({"student": {"taught": ["energy", "energy"]}}, ["student.taught", "named twice"]),
+        ({"student": {"taught": "forces"}}, ["student.taught: expected a list", "'forces'"]),
+        ({"student": {"taught": ["x"]}}, ["student.taught.0: must be 'energy', 'forces' or"]),
+        ({"student": {"taught": []}}, ["student.taught: expected at least 1 value"]),
+        # One line for the members of a union.
+        ({"landscape": {"cutoff": -3}}, ["landscape.cutoff: must be greater than 0 or 'auto' (g"]),
+        ({"landscape": {"cutoff": "x"}}, ["landscape.cutoff: expected a number or 'auto'", "'x'"]),
+        (
+            {"student": {"scan": {"a": {"size": "big"}, "b": {"deepmd": {"rcutt": 5}}}}},
+            ["student.scan.a.size: must be 'small', 'medium' or 'paper' (given: 'big')"],
+        ),
+        (
+            {"student": {"scan": {"a": {"deepmd": {"rcutt": 5}}}}},
+            ["student.scan.a.deepmd.rcutt: unknown key", "rcut_smooth,"],
+        ),
         (
             {"student": {"taught": ["virial"], "deepmd": {"virial_prefactor": [0, 0]}}},
             ["student: taught: the loss has no weight for virial", "virial_prefactor"],

@@ -101,11 +101,11 @@ def test_processes_change_nothing(seeds, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--budget", "0"), "generate.evaluations: Input should be greater"),
+        (("--budget", "0"), "generate.evaluations: must be greater"),
         (("--budget", "5", "--strategy", "edges"), "--budget: edges is sized by targets"),
         (("--figure", "a.txt"), "a figure is .png, .svg or .pdf"),
         (("--settings", "absent.yaml"), "absent.yaml: no such file"),
-        (("--sigma", "-1"), "--sigma: Input should be greater"),
+        (("--sigma", "-1"), "--sigma: must be greater"),
         (("--settings", os.devnull, "--budget", "-1"), "generate.evaluations"),
     ],
 )

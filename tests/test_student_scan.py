@@ -40,9 +40,9 @@ def test_a_size_replaces_the_network_that_is_set_and_keeps_the_schedule() -> Non
 @pytest.mark.parametrize(
     ("scan", "parts"),
     [
-        ({"a b": {}}, ["student", "'a b'", "letters"]),
+        ({"a b": {}}, ["student.scan.a b", "letters"]),
         ({"x": {"size": "huge"}}, ["scan.x", "size", "small"]),
-        ({"..": {"size": "small"}}, ["student", "'..'", "begins"]),
+        ({"..": {"size": "small"}}, ["student.scan...", "begins"]),
         ({"x": {"deepmd": {"rcutt": 4}}}, ["scan.x.deepmd.rcutt", "unknown key", "rcut,"]),
         ({"x": {"sise": "small"}}, ["scan.x.sise", "unknown key", "size"]),
         ({"x": {"deepmd": {"rcut": 99}}}, ["scan.x.deepmd.rcut", "less than", "given: 99"]),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from .errors import ConfigError
 from .settings import Settings
-from .settings.base import faults
+from .settings.faults import Key, faults
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,8 +28,6 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 
 
 COMMAND_LINE = "command line (--config, --configfile)"
-
-Key = tuple[int | str, ...]
 
 
 def validate(values: Mapping[str, Any], where: str | Callable[[Key, bool], str]) -> Settings:
@@ -50,10 +48,9 @@ def validate(values: Mapping[str, Any], where: str | Callable[[Key, bool], str])
         return Settings.model_validate(dict(values))
     except ValidationError as error:
         lines = []
-        for item, line in zip(error.errors(), faults(error, Settings), strict=True):
-            known = item["type"] != "extra_forbidden"
-            source = where if isinstance(where, str) else where(item["loc"], not known)
-            lines.append(f"{source}: {line}")
+        for fault in faults(error, Settings):
+            source = where if isinstance(where, str) else where(fault.key, fault.unknown)
+            lines.append(f"{source}: {fault}")
         raise ConfigError("\n  ".join(lines)) from None
 
 

@@ -24,15 +24,15 @@ def validated(model: type[Model], values: dict[str, Any], option: str = "--{}") 
     """`model` of `values`; the first thing that is wrong names its option."""
     from pydantic import ValidationError
 
+    from .settings.faults import faults
+
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        first = faults(error, model)[0]
+        name = ".".join(str(part) for part in first.key)
         where = f"{option.format(name)}: " if name else ""
-        message = first["msg"].removeprefix("Value error, ")
-        given = f" (given: {first['input']!r})" if name else ""
-        raise InputError(f"{where}{message}{given}") from None
+        raise InputError(f"{where}{first.text}") from None
 
 
 def landscape_settings(

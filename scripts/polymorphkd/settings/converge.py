@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, field_validator
 
 from .base import Section
+from .faults import faults
 
 Scanned = Annotated[float, Field(gt=0)]
 
@@ -76,6 +77,5 @@ def _check(section: Section, engine: str, kspacing: float, cutoff: float) -> Non
     try:
         at_setting(section, kspacing, cutoff)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = f"label.{engine}.{'.'.join(str(part) for part in first['loc'])}"
-        raise ValueError(f"converge: {first['input']}: {where}: {first['msg']}") from None
+        first = faults(error, type(section))[0]
+        raise ValueError(f"converge: label.{engine}.{first}") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from .base import Count, Section, faults
+from .base import Count, Section
+from .faults import Fault, Faults, faults
 
 SIZES: dict[str, dict[str, Any]] = {
     "small": {"rcut": 5.0, "embedding": [8, 16, 32], "axis_neuron": 4, "fitting": [32, 32, 32]},
@@ -132,19 +134,21 @@ class Student(Section):
 
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Student:
-        for name in self.scan:
+        for name, changes in self.scan.items():
+            key = ("scan", name)
             if not re.fullmatch(r"\w[\w.-]*", name):
-                raise ValueError(
-                    f"scan: {name!r}: a name is letters, digits, '.', '_' and '-', and begins "
-                    "with none of the signs but '_'"
+                text = (
+                    "a name is letters, digits, '.', '_' and '-', and begins with none of the "
+                    "signs but '_'"
                 )
-            if "scan" in self.scan[name]:
-                raise ValueError(f"scan.{name}: a student of a scan has no scan of its own")
+                raise Faults([Fault(key, text)])
+            if "scan" in changes:
+                raise Faults([Fault((*key, "scan"), "a student of a scan has no scan of its own")])
             try:
                 self.scanned(name)
             except ValidationError as error:
-                lines = faults(error, Student)
-                raise ValueError("; ".join(f"scan.{name}.{line}" for line in lines)) from error
+                found = faults(error, Student)
+                raise Faults([replace(fault, key=key + fault.key) for fault in found]) from error
         return self
 
     def scanned(self, name: str) -> Student:
