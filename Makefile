@@ -62,7 +62,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images
 	$(BIN)/python benchmarks/learning.py --export results/Al_set/Al.extxyz
-	$(DISTILL) --data results/Al_set/Al.extxyz --shares 0.1 0.5 0.7 --json $(RESULTS)_Al.json
+	$(DISTILL) --data results/Al_set/Al.extxyz --scan --json $(RESULTS)_Al.json
 	$(MAKE) demo
 	$(BIN)/python benchmarks/speed.py --results results/Al --json benchmarks/results/speed.json
 

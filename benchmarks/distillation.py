@@ -10,8 +10,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 --work keeps what was made, by its settings, and OUT is written after every model: a run that was
 stopped goes on from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
 
---shares trains `dnn-kd` again with other shares of its steps on DFT frames.  --cost times the
-students in LAMMPS.
+--scan trains `dnn-kd` again for every entry of `student.scan`, of the recipe or of --set.  --cost
+times the students in LAMMPS.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ import yaml
 from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
 from evidence.results import earlier
 from evidence.stages import cost, scored, student, supplementary, teacher
-from polymorphkd.errors import PolymorphKDError
+from polymorphkd.errors import InputError, PolymorphKDError
 from polymorphkd.provenance import write_json
 from polymorphkd.student import load_student
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
 DISTILLED = "dnn-kd"
-SHARE = f"{DISTILLED}-"
+SCANNED = f"{DISTILLED} "
+"""Before the name of an entry of the scan."""
+
 RESULTS = Path(__file__).resolve().parent / "results"
 Runs = dict[str, dict[str, Any]]
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
@@ -50,12 +52,11 @@ def student_file(case: Case, name: str) -> Path:
         return student(case, "pool")
     if name == "dnn":
         return student(case)
-    share = float(name.removeprefix(SHARE)) if name.startswith(SHARE) else None
-    return student(case, extra=supplementary(case), dft_probability=share)
+    return student(case, extra=supplementary(case), scanned=name.removeprefix(DISTILLED).strip())
 
 
 def run_model(case: Case, name: str) -> dict[str, Any]:
-    """Errors of one of `MODELS`, or of one with another share; what it needs is made first.
+    """Errors of one of `MODELS`, or of one of the scan; what it needs is made first.
 
     `rest` are the training frames beyond the budget, so `dnn-all` is not judged on them; `fit`,
     `budget` and `pool` are what the teacher, a student and `dnn-all` were trained on.
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument(
-        "--shares", type=float, nargs="+", default=[], help="other values of dft_probability"
+        "--scan", action="store_true", help="dnn-kd of every entry of student.scan as well"
     )
     parser.add_argument(
         "--cost", action="store_true", help="time the students in LAMMPS; let nothing else run"
@@ -126,8 +127,6 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
-    if not all(0 < share < 1 for share in arguments.shares):
-        parser.error("--shares: expected numbers between 0 and 1")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         if arguments.estimate:
@@ -147,13 +146,13 @@ def run_all(arguments: argparse.Namespace) -> Runs:
     data, quick = arguments.data, arguments.quick
     head = heading(data, arguments.budget, quick, changes)
     runs: Runs = earlier(arguments.json, head, "runs")
-    names = [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]
+    wanted = models(arguments)
     for seed in range(1, (1 if quick else arguments.seeds) + 1):
         case = make_case(data, arguments.budget, seed, arguments.work, quick, changes)
         run = runs.setdefault(str(seed), {})
-        for name in names:
-            if name not in run:
-                run[name] = run_model(case, name)
+        for name, differs in wanted.items():
+            if not holds(run, name, differs):
+                run[name] = {**differs, **run_model(case, name)}
             if arguments.cost and name != "teacher" and "cost" not in run[name]:
                 run[name]["cost"] = cost(case, student_file(case, name))
             test = run[name]["test"]
@@ -162,6 +161,33 @@ def run_all(arguments: argparse.Namespace) -> Runs:
             if arguments.json:
                 write_json(arguments.json, {**head, "runs": runs, "kd_against_dnn": gains(runs)})
     return runs
+
+
+def models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Names of what is asked for; of an entry of the scan with the keys that differ.
+
+    Raises
+    ------
+    InputError
+        A scan is asked for, and the settings have none.
+    """
+    found: dict[str, dict[str, Any]] = {name: {} for name in arguments.models}
+    if not arguments.scan:
+        return found
+    data, changes = arguments.data, own_settings(arguments)
+    settings = recipe(data.stem, elements_of(data), arguments.quick, changes, arguments.budget)
+    if not settings.student.scan:
+        raise InputError(
+            f"--scan: the recipe of {data.stem} at {arguments.budget} frames has no student.scan; "
+            "name a file that has one with --set"
+        )
+    entries = settings.student.scan.items()
+    return {**found, **{SCANNED + name: {"differs": changes} for name, changes in entries}}
+
+
+def holds(run: Mapping[str, Any], name: str, differs: Mapping[str, Any]) -> bool:
+    """Whether a run has the numbers of a model, with the same keys that differ."""
+    return name in run and run[name].get("differs") == differs.get("differs")
 
 
 def own_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -197,16 +223,15 @@ def estimate(arguments: argparse.Namespace) -> str:
                     if "cpu_seconds" in numbers:  # absent where a run went on from pieces
                         known.setdefault(name, []).append(numbers["cpu_seconds"])
     done = earlier(arguments.json, head, "runs")
-    names = [*arguments.models, *(f"{SHARE}{share:g}" for share in arguments.shares)]
     wanted = [
         name
         for seed in range(1, arguments.seeds + 1)
-        for name in names
-        if name not in done.get(str(seed), {})
+        for name, differs in models(arguments).items()
+        if not holds(done.get(str(seed), {}), name, differs)
     ]
     if not wanted:
         return f"{data.name}: nothing is left to do"
-    costs = {name: known.get(name) or known.get(name.rpartition("-")[0]) for name in wanted}
+    costs = {name: known.get(name) or known.get(name.partition(" ")[0]) for name in wanted}
     hours = sum(statistics.fmean(costs[name] or [0.0]) for name in wanted) / 3600
     text = f"{data.name}: {len(wanted)} trainings with their labels, {hours:.1f} core hours"
     unknown = sorted(name for name, cost in costs.items() if not cost)

@@ -84,17 +84,20 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
         assert model["origin"]["commit"]
     assert "| dnn-kd | 1 |" in second.stdout
 
-    third = run(labelled, *options, "--models", "dnn-kd", "--shares", "0.8", "--cost")
+    (tmp_path / "scan.yaml").write_text("student: {scan: {more: {dft_probability: 0.8}}}\n")
+    scan = ("--scan", "--set", str(tmp_path / "scan.yaml"))
+    third = run(labelled, *options, "--models", "dnn-kd", *scan, "--cost")
     assert third.returncode == 0, third.stderr
     runs = json.loads(output.read_text())["runs"]["1"]
-    assert set(runs) == {"teacher", "dnn", "dnn-kd", "dnn-kd-0.8"}
-    for name in ("dnn-kd", "dnn-kd-0.8"):
+    assert set(runs) == {"teacher", "dnn", "dnn-kd", "dnn-kd more"}
+    for name in ("dnn-kd", "dnn-kd more"):
         spent = runs[name].pop("cost")
         assert 1 < spent["us_per_atom_step"] < 10_000
         assert spent["timing_atoms"] >= 4000
     assert runs["dnn-kd"] == found["runs"]["1"]["dnn-kd"]
-    assert runs["dnn-kd-0.8"]["test"] != runs["dnn-kd"]["test"]
-    assert "| dnn-kd-0.8 | 1 |" in third.stdout
+    assert runs["dnn-kd more"]["differs"] == {"dft_probability": 0.8}
+    assert runs["dnn-kd more"]["test"] != runs["dnn-kd"]["test"]
+    assert "| dnn-kd more | 1 |" in third.stdout
     assert "µs per atom and step" in third.stdout
     inputs = [path.read_text() for path in (tmp_path / "work").rglob("student-*/work/input.json")]
     assert sum("prob_sys_size;0:1:0.8;" in text for text in inputs) == 1
@@ -211,10 +214,11 @@ def test_results_that_are_kept_are_those_of_the_recipe(path, monkeypatch):
     assert found["teacher_frames"] == fit_count(found["budget"])
 
 
-def test_a_share_beyond_one_is_refused(labelled):
-    done = run(labelled, "--shares", "1.5")
-    assert done.returncode == 2
-    assert "--shares: expected numbers between 0 and 1" in done.stderr
+def test_a_scan_of_nothing_is_refused(labelled):
+    done = run(labelled, "--scan")
+    assert done.returncode == 1
+    assert "--scan: the recipe of Al at 12 frames has no student.scan" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_set_without_a_test_split_is_refused(tmp_path):

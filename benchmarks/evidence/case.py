@@ -78,7 +78,8 @@ def acting(settings: Settings) -> dict[str, Any]:
     return {
         "teacher": {key: values["teacher"][key] for key in ("kind", "n_models", family)},
         "select": select,
-        **{key: values[key] for key in ("landscape", "generate", "relabel", "student")},
+        **{key: values[key] for key in ("landscape", "generate", "relabel")},
+        "student": {**values["student"], "scan": {}},  # compared on the side
     }
 
 
@@ -92,8 +93,14 @@ def recipe(
     """Settings of one material: common ones, its own, those of a budget, quick ones, `changes`."""
     known = yaml.safe_load(RECIPES.read_text())
     values: dict[str, Any] = {"material": name, "elements": elements}
-    for layer in ("common", name, f"{name}-{budget}", *(["quick"] if quick else [])):
+    for layer in ("common", name, f"{name}-{budget}"):
         values = merge(values, known.get(layer, {}))
+    if quick:
+        values = merge(values, known["quick"])
+        scan = values["student"].get("scan", {})
+        values["student"]["scan"] = {
+            k: merge(v, known["quick"]["student"]) for k, v in scan.items()
+        }
     return validate(merge(values, changes), str(RECIPES))
 
 

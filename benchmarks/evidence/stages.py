@@ -98,15 +98,15 @@ def student(
     case: Case,
     train: str = "budget",
     extra: Path | None = None,
-    dft_probability: float | None = None,
+    scanned: str = "",
 ) -> Path:
     """File of a student of one of the DFT sets and perhaps the teacher's labels.
 
-    All students of a case start from the same weights.
+    `scanned` names an entry of the settings' scan. All students of a case start from the same
+    seed, those of one network from the same weights.
     """
     settings = case.settings.student
-    if dft_probability is not None:
-        settings = settings.model_copy(update={"dft_probability": dft_probability})
+    settings = (settings.scanned(scanned) if scanned else settings).model_copy(update={"scan": {}})
     taught = extra.parent.name if extra else ""
     unused = None if extra else {"dft_probability", "taught"}
     content = [settings.model_dump(mode="json", exclude_none=True, exclude=unused), train, taught]
