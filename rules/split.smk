@@ -24,6 +24,7 @@ rule split_frames:
             "select/duplicates",
             "landscape/grid",
             "frames",
+            "labelled",
             "fingerprint",
             "readers",
         ),

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from polymorphkd.frames import write_frames
+from polymorphkd.labelled import without_pulay_stress
 from polymorphkd.progress import job, logger
 from polymorphkd.readers import read_frames
 from polymorphkd.select import SETS, split_frames
@@ -11,13 +12,17 @@ with job(snakemake.log[0], "split"):
     frames = read_frames(snakemake.input.frames).sorted_by_id()
     points = pd.read_parquet(snakemake.input.points).drop_duplicates("frame_id")
     points = points.set_index("frame_id", drop=False).loc[frames.frame_ids()]
+    settings = Split.model_validate(snakemake.params.settings)
     names = split_frames(
         points,
         frames.meta,
-        Split.model_validate(snakemake.params.settings),
+        settings,
         snakemake.params.seed,
         snakemake.wildcards.material,
     )
+    if settings.pulay_pressure:
+        logger.info("%g GPa are taken off the pressure of all labels", settings.pulay_pressure)
+    frames = without_pulay_stress(frames, settings.pulay_pressure)
     for name in SETS:
         part = frames.take((names == name).nonzero()[0])
         logger.info("%d %s frames", len(part), name)

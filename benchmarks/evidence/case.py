@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 from polymorphkd.config import merge, validate
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, write_frames
+from polymorphkd.labelled import without_pulay_stress
 from polymorphkd.landscape import auto_cutoff, points
 from polymorphkd.provenance import digest, rng
 from polymorphkd.readers import read_frames
@@ -80,6 +81,7 @@ def acting(settings: Settings) -> dict[str, Any]:
         "select": select,
         **{key: values[key] for key in ("landscape", "generate", "relabel")},
         "student": {**values["student"], "scan": {}},  # compared on the side
+        **({"pulay_pressure": pulay} if (pulay := settings.split.pulay_pressure) else {}),
     }
 
 
@@ -138,10 +140,13 @@ def make_case(
         The set has no split, or fewer frames than the budget.
     """
     settings = recipe(data.stem, elements_of(data), quick, changes or {}, budget)
+    pulay = settings.split.pulay_pressure
     name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
+    name += f"{pulay:+g}GPa" if pulay else ""
     case = Case(data, budget, seed, work / f"{name}-{digest(data.read_text(), 6)}", settings)
     if not case.path("test").is_file():
-        _write_sets(case, read_frames(data).sorted_by_id(), method)
+        frames = without_pulay_stress(read_frames(data).sorted_by_id(), pulay)
+        _write_sets(case, frames, method)
     return case
 
 
