@@ -25,6 +25,7 @@ rule split_frames:
             "landscape/grid",
             "frames",
             "labelled",
+            "pulay",
             "fingerprint",
             "readers",
         ),

@@ -14,9 +14,9 @@ from ase.data import chemical_symbols
 from polymorphkd.config import merge, validate
 from polymorphkd.errors import InputError
 from polymorphkd.frames import Frames, write_frames
-from polymorphkd.labelled import without_pulay_stress
 from polymorphkd.landscape import auto_cutoff, points
 from polymorphkd.provenance import digest, rng
+from polymorphkd.pulay import without_pulay_stress
 from polymorphkd.readers import read_frames
 from polymorphkd.select import run_rounds
 from polymorphkd.settings import Choice, Landscape, Round, Settings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from ase import units
 
 from .errors import InputError
 from .frames import Frames
@@ -25,31 +23,6 @@ def has_stress(frames: Frames) -> np.ndarray:
     if frames.stress is None:
         return np.zeros(len(frames), dtype=bool)
     return np.asarray(np.isfinite(frames.stress).all(axis=1))
-
-
-def without_pulay_stress(frames: Frames, pressure: float) -> Frames:
-    """Frames whose stresses are freed from a constant pressure, in which they differ from -dE/dV.
-
-    A plane-wave basis that is not complete gives stresses at a constant number of waves and
-    energies at a constant cutoff; the difference is the same in all cells of a material (Francis
-    and Payne, J. Phys. Condens. Matter 2, 4395 (1990)).  No model can have both.
-
-    Parameters
-    ----------
-    frames : Frames
-    pressure : float
-        Pressure of the labels less that of their energies, GPa.  Negative where the stresses
-        vanish at a smaller volume than the energy is lowest at.
-
-    Returns
-    -------
-    Frames
-        With ``stress`` + `pressure` on the diagonal (a stress is a negative pressure).
-    """
-    if frames.stress is None or not pressure:
-        return frames
-    shift = np.array([1, 1, 1, 0, 0, 0]) * pressure * units.GPa
-    return replace(frames, stress=frames.stress + shift)
 
 
 def check_labels(frames: Frames, name: str) -> None:
