@@ -177,7 +177,9 @@ def test_card_is_honest_about_failures_and_missing_dft(tmp_path):
     text = card(tmp_path, with_dft=False, **exploded)
     assert "did not reach its end (Lost atoms)" in text
     assert "deviation" not in text
-    assert "brought from outside (own.extxyz)" in describe_labels(Label(), "data/own.extxyz")
+    own = describe_labels(Label(), "data/own.extxyz", -2.6)
+    assert "brought from outside (own.extxyz)" in own
+    assert own.endswith("; -2.6 GPa taken off their pressure")
 
 
 def test_card_of_a_student_without_a_minimum_and_of_a_test_set_without_stress(tmp_path):

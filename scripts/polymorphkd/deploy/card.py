@@ -46,15 +46,17 @@ RUNNING_ONLY = {
 """Keys of an engine that decide where and how long it runs, and no label."""
 
 
-def describe_labels(label: Label, own_file: str | None) -> str:
-    """One line about the reference: the engine and what decides its numbers."""
+def describe_labels(label: Label, own_file: str | None, pulay_pressure: float = 0.0) -> str:
+    """One line about the reference: the engine, what decides its numbers, what was taken off."""
+    taken = f"; {pulay_pressure:g} GPa taken off their pressure" if pulay_pressure else ""
     if own_file is not None:
-        return f"brought from outside ({Path(own_file).name}); see their origin for the method"
+        name = Path(own_file).name
+        return f"brought from outside ({name}); see their origin for the method{taken}"
     values: Mapping[str, Any] = getattr(label, label.engine).model_dump(
         mode="json", exclude=RUNNING_ONLY
     )
     listed = ", ".join(f"{key} {value}" for key, value in values.items())
-    return f"{ENGINES[label.engine].title}: {listed}"
+    return f"{ENGINES[label.engine].title}: {listed}{taken}"
 
 
 def write_card(
