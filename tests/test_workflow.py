@@ -67,7 +67,7 @@ def partly_labelled(atoms: Atoms) -> Frames:
     [
         ({"elements": ["Al"], "studnet": {}}, ["studnet", "unknown key", "student"]),
         (small(label={"gpaw": {"ecut": -3}}), ["label.gpaw.ecut", "greater than"]),
-        (small(label={"gpaw": {"ecut": "high"}}), ["label.gpaw.ecut", "valid number"]),
+        (small(label={"gpaw": {"ecut": "high"}}), ["label.gpaw.ecut", "expected a number"]),
         (small(label={"engine": "vasp6"}), ["label.engine", "'gpaw'"]),
         (small(elements=["Po"], label={"engine": "gpaw"}, seeds={"md": None}),
          ["label.engine: gpaw", "no PBE setup for element Po"]),
