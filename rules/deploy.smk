@@ -60,7 +60,7 @@ rule write_card:
         deploy=section("deploy"),
         label=label_settings,
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,
-        pulay_pressure=lambda wildcards: settings(wildcards).split.pulay_pressure,
+        pulay_virial=lambda wildcards: settings(wildcards).split.pulay_virial,
         code=code("deploy", "template"),
     message:
         "{wildcards.material}: model card of {wildcards.variant}"

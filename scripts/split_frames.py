@@ -1,11 +1,9 @@
 """Rule split_frames: labelled frames -> training, validation and test sets."""
 
-from logging import INFO, WARNING
-
 import pandas as pd
 from polymorphkd.frames import write_frames
 from polymorphkd.progress import job, logger
-from polymorphkd.pulay import pulay_pressure, without_pulay_stress
+from polymorphkd.pulay import pulay_virial, without_pulay_stress
 from polymorphkd.readers import read_frames
 from polymorphkd.select import SETS, split_frames
 from polymorphkd.settings import Split
@@ -22,12 +20,12 @@ with job(snakemake.log[0], "split"):
         snakemake.params.seed,
         snakemake.wildcards.material,
     )
-    if settings.pulay_pressure:
-        logger.info("%g GPa are taken off the pressure of all labels", settings.pulay_pressure)
-    frames = without_pulay_stress(frames, settings.pulay_pressure)
-    left = pulay_pressure(frames)
-    if left is not None:
-        logger.log(WARNING if left.certain else INFO, "%s", left.advice)
+    found = pulay_virial(frames)
+    if found is not None:
+        logger.info("%s", found.advice(settings.pulay_virial))
+    if settings.pulay_virial:
+        logger.info("%g eV per atom are taken off V p of all labels", settings.pulay_virial)
+    frames = without_pulay_stress(frames, settings.pulay_virial)
     for name in SETS:
         part = frames.take((names == name).nonzero()[0])
         logger.info("%d %s frames", len(part), name)

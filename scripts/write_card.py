@@ -24,6 +24,6 @@ with job(snakemake.log[0], f"card {variant}"):
         Student.model_validate(params.student),
         Deploy.model_validate(params.deploy),
         describe_labels(
-            Label.model_validate(params.label), params.own_labels, params.pulay_pressure
+            Label.model_validate(params.label), params.own_labels, params.pulay_virial
         ),
     )

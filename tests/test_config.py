@@ -46,6 +46,12 @@ def test_every_shipped_material_is_valid(path):
         # One line for the members of a union.
         ({"landscape": {"cutoff": -3}}, ["landscape.cutoff: must be greater than 0 or 'auto' (g"]),
         ({"landscape": {"cutoff": "x"}}, ["landscape.cutoff: expected a number or 'auto'", "'x'"]),
+        ({"landscape": {"cutoff": {"a": 1}}}, ["landscape.cutoff: expected a number or 'auto'"]),
+        ({"seed": None}, ["seed: expected an integer (given: None)"]),
+        (
+            {"teacher": {"mace": {"weights": [1] * 6}}},
+            ["teacher.mace.weights: expected at most 3"],
+        ),
         (
             {"student": {"scan": {"a": {"size": "big"}, "b": {"deepmd": {"rcutt": 5}}}}},
             ["student.scan.a.size: must be 'small', 'medium' or 'paper' (given: 'big')"],

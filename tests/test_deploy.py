@@ -177,9 +177,9 @@ def test_card_is_honest_about_failures_and_missing_dft(tmp_path):
     text = card(tmp_path, with_dft=False, **exploded)
     assert "did not reach its end (Lost atoms)" in text
     assert "deviation" not in text
-    own = describe_labels(Label(), "data/own.extxyz", -2.6)
+    own = describe_labels(Label(), "data/own.extxyz", -0.2)
     assert "brought from outside (own.extxyz)" in own
-    assert own.endswith("; -2.6 GPa taken off their pressure")
+    assert own.endswith("; -0.2 eV per atom taken off their virials")
 
 
 def test_card_of_a_student_without_a_minimum_and_of_a_test_set_without_stress(tmp_path):

@@ -81,7 +81,7 @@ def acting(settings: Settings) -> dict[str, Any]:
         "select": select,
         **{key: values[key] for key in ("landscape", "generate", "relabel")},
         "student": {**values["student"], "scan": {}},  # compared on the side
-        **({"pulay_pressure": pulay} if (pulay := settings.split.pulay_pressure) else {}),
+        **({"pulay_virial": pulay} if (pulay := settings.split.pulay_virial) else {}),
     }
 
 
@@ -140,9 +140,9 @@ def make_case(
         The set has no split, or fewer frames than the budget.
     """
     settings = recipe(data.stem, elements_of(data), quick, changes or {}, budget)
-    pulay = settings.split.pulay_pressure
+    pulay = settings.split.pulay_virial
     name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
-    name += f"{pulay:+g}GPa" if pulay else ""
+    name += f"{pulay:+g}eV" if pulay else ""
     case = Case(data, budget, seed, work / f"{name}-{digest(data.read_text(), 6)}", settings)
     if not case.path("test").is_file():
         frames = without_pulay_stress(read_frames(data).sorted_by_id(), pulay)

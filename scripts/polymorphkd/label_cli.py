@@ -15,7 +15,7 @@ GATES = ("max_force", "max_pressure", "min_distance", "energy_window", "max_entr
 
 def _run(arguments: argparse.Namespace) -> int:
     from .label_files import import_labels
-    from .pulay import pulay_pressure
+    from .pulay import pulay_virial
     from .settings import Gates
 
     given = {name: getattr(arguments, name) for name in GATES}
@@ -35,9 +35,9 @@ def _run(arguments: argparse.Namespace) -> int:
     bare = int((~accepted["has_stress"].astype(bool)).sum())
     if bare:
         print(f"note: {bare} frames have no stress; the students learn from forces alone there")
-    found = pulay_pressure(done.frames)
+    found = pulay_virial(done.frames)
     if found is not None:
-        print(f"note: {found.advice}")
+        print(f"note: {found.advice()}")
     print(f"{len(done.frames)} frames -> {arguments.output}; all rows -> {arguments.records}")
     return 0
 

@@ -32,7 +32,7 @@ def validated(model: type[Model], values: dict[str, Any], option: str = "--{}") 
         first = faults(error, model)[0]
         name = ".".join(str(part) for part in first.key)
         where = f"{option.format(name)}: " if name else ""
-        raise InputError(f"{where}{first.text}") from None
+        raise InputError(f"{where}{first.message}") from None
 
 
 def landscape_settings(

@@ -46,9 +46,9 @@ RUNNING_ONLY = {
 """Keys of an engine that decide where and how long it runs, and no label."""
 
 
-def describe_labels(label: Label, own_file: str | None, pulay_pressure: float = 0.0) -> str:
+def describe_labels(label: Label, own_file: str | None, pulay_virial: float = 0.0) -> str:
     """One line about the reference: the engine, what decides its numbers, what was taken off."""
-    taken = f"; {pulay_pressure:g} GPa taken off their pressure" if pulay_pressure else ""
+    taken = f"; {pulay_virial:g} eV per atom taken off their virials" if pulay_virial else ""
     if own_file is not None:
         name = Path(own_file).name
         return f"brought from outside ({name}); see their origin for the method{taken}"

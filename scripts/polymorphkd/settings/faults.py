@@ -15,22 +15,34 @@ EXPECTED = {
     "tuple_type": "expected a list such as [a, b]",
     "dict_type": "expected keys and values",
     "int_parsing": "expected an integer",
+    "int_type": "expected an integer",
+    "int_from_float": "expected an integer",
     "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
     "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected text",
 }
 """Own words where pydantic speaks of Python."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: where, what, and whether the key itself is unknown."""
+    """One fault: where, what, what stands there, and whether the key itself is unknown."""
 
     key: Key
     text: str
+    given: str = ""
     unknown: bool = False
 
+    @property
+    def message(self) -> str:
+        """What is wrong, without the key."""
+        return f"{self.text} (given: {self.given})" if self.given else self.text
+
     def __str__(self) -> str:
-        return f"{'.'.join(str(part) for part in self.key)}: {self.text}"
+        return f"{'.'.join(str(part) for part in self.key)}: {self.message}"
 
 
 class Faults(ValueError):
@@ -56,37 +68,32 @@ def faults(error: ValidationError, section: type[BaseModel]) -> list[Fault]:
             new = [_fault(item, key, section)]
         for fault in new:
             # The members of a union fail one by one: one fault, joined by "or".
-            group = (fault.key, "" if alternative else fault.text)
+            group = (fault.key, None if alternative else fault.text)
             found.setdefault(group, []).append(fault)
     return [_joined(group) for group in found.values()]
 
 
 def _joined(group: list[Fault]) -> Fault:
     first, *others = group
-    if not others:
-        return first
-    given = first.text[first.text.rfind(" (given: ") :]
-    texts = [fault.text.removesuffix(given) for fault in others]
-    allowed = dict.fromkeys(text.removeprefix("must be ") for text in texts)
-    return replace(first, text=" or ".join([first.text.removesuffix(given), *allowed]) + given)
+    allowed = dict.fromkeys(fault.text.removeprefix("must be ") for fault in others)
+    return replace(first, text=" or ".join([first.text, *allowed]))
 
 
 def _fault(item: Mapping[str, Any], key: Key, section: type[BaseModel]) -> Fault:
-    kind = item["type"]
-    given = f" (given: {item['input']!r})"
+    kind, given = item["type"], repr(item["input"])
     if kind == "extra_forbidden":
         allowed = ", ".join(_allowed(key[:-1], section))
         return Fault(key, f"unknown key; allowed here: {allowed}", unknown=True)
     if kind == "missing" and key and isinstance(key[-1], int):
-        return Fault(key[:-1], f"too few values{given}")
+        return Fault(key[:-1], "too few values", given)
     if kind in ("model_type", "model_attributes_type"):
         allowed = ", ".join(_allowed(key, section))
-        return Fault(key, f"expected keys and values; allowed here: {allowed}{given}")
-    if kind == "too_short":
-        return Fault(key, f"expected at least {item['ctx']['min_length']} value(s){given}")
+        return Fault(key, f"expected keys and values; allowed here: {allowed}", given)
+    if kind in ("too_short", "too_long"):
+        bound, number = ("least", "min_length") if kind == "too_short" else ("most", "max_length")
+        return Fault(key, f"expected at {bound} {item['ctx'][number]} value(s)", given)
     text = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    text = EXPECTED.get(kind, text)
-    return Fault(key, text if isinstance(item["input"], dict) else text + given)
+    return Fault(key, EXPECTED.get(kind, text), "" if isinstance(item["input"], dict) else given)
 
 
 def _key(location: Key, section: type[BaseModel]) -> tuple[Key, bool]:

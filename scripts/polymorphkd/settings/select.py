@@ -133,10 +133,10 @@ class Split(Section):
         description="Frames nearer than this are near-duplicates and stay "
         "together (distance in sS, Q6 and volume per atom, each divided by its range)",
     )
-    pulay_pressure: float = Field(
+    pulay_virial: float = Field(
         0.0,
-        ge=-50,
-        le=50,
-        description="Constant by which the pressure of the labels differs from the derivative of "
-        "their energies, GPa (VASP at a low ENCUT: negative); taken off all stresses here",
+        ge=-5,
+        le=5,
+        description="Constant by which pressure times volume of the labels differs from that of "
+        "their energies, eV per atom (VASP at a low ENCUT: negative); taken off all stresses here",
     )
