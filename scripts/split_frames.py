@@ -21,7 +21,7 @@ with job(snakemake.log[0], "split"):
         snakemake.wildcards.material,
     )
     found = pulay_virial(frames)
-    if found is not None:
+    if found is not None and found.telling:
         logger.info("%s", found.advice(settings.pulay_virial))
     if settings.pulay_virial:
         logger.info("%g eV per atom are taken off V p of all labels", settings.pulay_virial)

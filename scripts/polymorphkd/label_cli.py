@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if bare:
         print(f"note: {bare} frames have no stress; the students learn from forces alone there")
     found = pulay_virial(done.frames)
-    if found is not None:
+    if found is not None and found.telling:
         print(f"note: {found.advice()}")
     print(f"{len(done.frames)} frames -> {arguments.output}; all rows -> {arguments.records}")
     return 0

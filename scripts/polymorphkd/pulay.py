@@ -68,6 +68,11 @@ class Pulay:
         return self.virial * self.density / units.GPa
 
     @property
+    def telling(self) -> bool:
+        """Whether it is known well enough to be spoken of."""
+        return self.error * self.density / units.GPa < WORTH_SAYING
+
+    @property
     def certain(self) -> bool:
         """Whether it is large and known well enough to be taken off."""
         large = abs(self.pressure) > WORTH_SAYING and abs(self.virial) > 4 * self.error
