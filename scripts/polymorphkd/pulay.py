@@ -150,7 +150,7 @@ def pulay_virial(frames: Frames) -> Pulay | None:
     used = np.unique([(pair.first, pair.second) for pair in pairs])
     # A frame is in several pairs, so frames count, not pairs.
     freedom = max(1, min(len(pairs), len(used)) - 1)
-    scatter = np.sqrt(rest @ rest / len(pairs) * len(pairs) / freedom / square)
+    scatter = np.sqrt(rest @ rest / freedom / square)
     density = float((frames.n_atoms / frames.volumes)[used].mean())
     error = float(scatter + np.abs(change) @ doubt / square)
     return Pulay(float(virial), error, density, len(pairs), len(used))
