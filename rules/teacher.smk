@@ -5,6 +5,7 @@ rule train_teacher:
     input:
         train="results/{material}/split/train.extxyz",
         valid="results/{material}/split/valid.extxyz",
+        foundation=lambda wildcards: settings(wildcards).inputs.foundation or [],
     output:
         model="results/{material}/teacher/model_{k}.model",
         metrics="results/{material}/teacher/metrics_{k}.json",

@@ -11,6 +11,7 @@ with job(snakemake.log[0], "teacher"):
     params, k = snakemake.params, snakemake.wildcards.k
     random = rng(params.seed, snakemake.wildcards.material, "teacher", k)
     model = Path(snakemake.output.model)
+    foundation = Path(snakemake.input.foundation) if snakemake.input.foundation else None
     train_teacher(
         Teacher.model_validate(params.settings),
         TrainingJob(
@@ -22,5 +23,6 @@ with job(snakemake.log[0], "teacher"):
             elements=params.elements,
             seed=int(random.integers(2**31)),
             threads=snakemake.threads,
+            foundation=foundation,
         ),
     )

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def untrained_mace(path: Path, symbols: Sequence[str]) -> Path:
-    """Write a MACE model of random weights, as a user may bring one, that knows `symbols`."""
+def untrained_mace(path: Path, symbols: Sequence[str], scaled: bool = True) -> Path:
+    """Write a MACE model of random weights, as a user may bring one, that knows `symbols`.
+
+    It is scaled and shifted, as those of mace_run_train and foundation models are, or plain.
+    """
     import numpy as np
     import torch
     from ase.data import atomic_numbers
-    from mace.modules import MACE, interaction_classes
+    from mace.modules import MACE, ScaleShiftMACE, interaction_classes
     from mace.modules.models import o3  # mace first: it makes e3nn loadable
 
     interaction = interaction_classes["RealAgnosticResidualInteractionBlock"]
     torch.manual_seed(0)
-    model = MACE(
+    scaling = {"atomic_inter_scale": 1.0, "atomic_inter_shift": 0.0} if scaled else {}
+    model = (ScaleShiftMACE if scaled else MACE)(
         r_max=4.0,
         num_bessel=4,
         num_polynomial_cutoff=5,
@@ -32,6 +36,7 @@ def untrained_mace(path: Path, symbols: Sequence[str]) -> Path:
         atomic_numbers=[atomic_numbers[symbol] for symbol in symbols],
         correlation=2,
         gate=torch.nn.functional.silu,
+        **scaling,
     )
     torch.save(model, path)
     return path

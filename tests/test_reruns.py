@@ -158,6 +158,25 @@ def test_own_teacher_skips_its_training(front_half, project):
 
 
 @pytest.mark.slow
+def test_a_foundation_trains_the_teacher_from_it_and_again_when_its_file_changes(
+    front_half, project
+):
+    labels = {"labelled": str(front_half.results / "label/labelled.extxyz")}
+    teacher = "results/Al/teacher/model_0.model"
+    settings = {"teacher": {"mace": {"epochs": 1, "learning_rate": 1e-9}}}
+    untrained_mace(project.folder / "first.model", ["Al", "Cu"])
+    project.write(COMMON, small(inputs={**labels, "foundation": "first.model"}, **settings))
+    project.run(teacher)
+    assert (
+        "starting from first.model (4x0e, 1 layers, 4.0 Å)"
+        in (project.results / "logs/train_teacher/0.log").read_text()
+    )
+    assert not project.planned(teacher)
+    untrained_mace(project.folder / "first.model", ["Al"])
+    assert project.planned(teacher) == {"train_teacher"}
+
+
+@pytest.mark.slow
 def test_kill_of_the_whole_run_in_mid_labelling(front_half, project):
     """kill -9 of Snakemake and its jobs; the next run repeats no finished label."""
     log = project.folder / "calculations.log"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import teachers
+from mace_files import untrained_mace
 from polymorphkd.config import validate
 from polymorphkd.curves import read_curves
 from polymorphkd.deepmd.process import check_finite
@@ -30,25 +31,8 @@ from pydantic import ValidationError
 @pytest.fixture(scope="module")
 def foundation(tmp_path_factory) -> Path:
     """A MACE model of more elements than any material here, such as a foundation model is."""
-    import torch
-
-    pytest.importorskip("mace")  # first: it tells torch that e3nn's files may be loaded
-    from e3nn import o3
-    from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes
-
-    numbers = [6, 13, 14, 29]
-    block = interaction_classes["RealAgnosticResidualInteractionBlock"]
-    model = ScaleShiftMACE(
-        r_max=4.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=1,
-        interaction_cls=block, interaction_cls_first=block, num_interactions=1,
-        num_elements=len(numbers), hidden_irreps=o3.Irreps("4x0e"), MLP_irreps=o3.Irreps("4x0e"),
-        gate=gate_dict["silu"], atomic_energies=torch.zeros(len(numbers)).numpy(),
-        avg_num_neighbors=10.0, atomic_numbers=numbers, correlation=1, radial_MLP=[8],
-        radial_type="bessel", atomic_inter_scale=1.0, atomic_inter_shift=0.0,
-    )  # fmt: skip
     path = tmp_path_factory.mktemp("own") / "foundation.model"
-    torch.save(model, path)
-    return path
+    return untrained_mace(path, ["C", "Al", "Si", "Cu"])
 
 
 def material(models: list[str], **values: object) -> dict:

@@ -107,10 +107,10 @@ def _check_models(settings: Settings, where: str) -> None:
     for package, module, key in needed:
         if find_spec(module) is None:
             raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
-    own = settings.inputs.teacher
-    if own or settings.teacher.kind != "mace":  # loading MACE takes seconds
+    own, foundation = settings.inputs.teacher, settings.inputs.foundation
+    if own or foundation or settings.teacher.kind != "mace":  # loading MACE takes seconds
         try:
-            check_teacher(settings.teacher, own, settings.elements)
+            check_teacher(settings.teacher, own, settings.elements, foundation)
         except EngineError as error:
             raise EngineError(f"{where}: {error}") from None
 

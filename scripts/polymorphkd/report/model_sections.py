@@ -160,6 +160,9 @@ def training_section(run: Run) -> Section:
         caption = "Errors of the teacher on the validation set while it trains."
         if any("stage" in point for m in run.teachers.values() for point in m["learning_curve"]):
             caption += " Stage two weighs energies and stresses more."
+        starts = {m["foundation"]["file"] for m in run.teachers.values() if "foundation" in m}
+        if starts:
+            caption += f" The training started from the weights of {', '.join(sorted(starts))}."
         origins = [Origin("train_teacher", file) for file in files]
         blocks.append(FigureBlock(teacher_curves(run), caption, origins))
     else:

@@ -39,6 +39,21 @@ class Inputs(Section):
         description="Model files of your own, one or a committee, of the family teacher.kind; "
         "no teacher is trained then",
     )
+    foundation: str | None = Field(
+        None,
+        description="MACE model file, such as a foundation model, that the training of the "
+        "teacher starts from (teacher.kind: mace); it decides the network: cutoff, channels, "
+        "orders, layers",
+    )
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> Inputs:
+        if self.teacher and self.foundation:
+            raise ValueError(
+                "foundation: nothing would be trained from it, because teacher names finished "
+                "models; allowed is one of the two"
+            )
+        return self
 
 
 PrototypeName = Literal["fcc", "bcc", "hcp", "dhcp", "sc", "diamond", "omega", "a15"]

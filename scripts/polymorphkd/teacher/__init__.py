@@ -56,7 +56,12 @@ def train_teacher(settings: Teacher, job: TrainingJob) -> None:
     _backend(settings).train(settings, job)
 
 
-def check_teacher(settings: Teacher, models: Sequence[str], elements: Sequence[str]) -> None:
+def check_teacher(
+    settings: Teacher,
+    models: Sequence[str],
+    elements: Sequence[str],
+    foundation: str | None = None,
+) -> None:
     """Refuse, before any job, model files that cannot be used, or a family that cannot train.
 
     Parameters
@@ -65,6 +70,8 @@ def check_teacher(settings: Teacher, models: Sequence[str], elements: Sequence[s
     models : sequence of str
         The user's own files; none where a teacher is to be trained.
     elements : sequence of str
+    foundation : str, optional
+        File that the training shall start from.
 
     Raises
     ------
@@ -73,19 +80,29 @@ def check_teacher(settings: Teacher, models: Sequence[str], elements: Sequence[s
     EngineError
         What the family needs is not installed.
     """
-    for path in models:
+    given = [("teacher", path) for path in models]
+    if foundation is not None:
+        given.append(("foundation", foundation))
+    for key, path in given:
         if not Path(path).is_file():
-            raise InputError(f"inputs.teacher: {path}: no such file")
+            raise InputError(f"inputs.{key}: {path}: no such file")
+    if foundation is not None and settings.kind != "mace":
+        raise InputError(
+            f"inputs.foundation: is for teacher.kind mace alone, and it is {settings.kind}"
+        )
     backend = _backend(settings)
     backend.check_installed(settings)
     # On the CPU: the machine that starts the run need not have the GPU of the jobs.
     family = getattr(settings, settings.section).model_copy(update={"device": "cpu"})
     here = settings.model_copy(update={settings.section: family})
-    for path in models:
+    for key, path in given:
         try:
-            backend.load(Path(path), here, elements)
+            if key == "teacher":
+                backend.load(Path(path), here, elements)
+            else:
+                backend.open_foundation(Path(path), here.mace, elements)
         except EngineError as error:
-            raise InputError(f"inputs.teacher: {error}") from None
+            raise InputError(f"inputs.{key}: {error}") from None
 
 
 def load_teacher(

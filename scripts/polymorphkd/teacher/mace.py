@@ -12,10 +12,11 @@ from ..errors import StageError
 from ..frames import Frames, write_frames
 from ..processes import claimed
 from ..progress import logger
-from ..provenance import digest, version_of
+from ..provenance import digest, file_digest, version_of
 from ..settings import Mace, Teacher
 from . import mace_model, mace_process
 from .curve import learning_curve
+from .mace_foundation import describe, open_foundation, shifted_references
 from .mace_model import MaceModel, resolve_device
 from .reference import reference_energies
 from .training import (
@@ -26,7 +27,7 @@ from .training import (
     rmse,
 )
 
-__all__ = ["check_installed", "load", "train"]
+__all__ = ["check_installed", "load", "open_foundation", "train"]
 
 _NAME = "teacher"
 
@@ -49,7 +50,7 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
     """
     settings = teacher.mace
     sets = {name: read_labelled(getattr(job, name), job.elements) for name in ("train", "valid")}
-    references = reference_energies(sets["train"], job.elements)
+    references, origin = _start(settings, job, sets)
     for symbol, energy in references.items():
         logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
     device = resolve_device(settings.device)
@@ -57,6 +58,12 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
         for name, frames in sets.items():  # what was checked is what MACE reads
             write_frames(job.work / f"{name}.extxyz", frames)
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
+        if job.foundation is not None:
+            arguments += [
+                f"--foundation_model={job.foundation.resolve()}",
+                f"--foundation_head={origin['head']}",
+                "--multiheads_finetuning=False",
+            ]
         with naming_suspects(sets["train"]):
             resumed = mace_process.run(arguments, job.work, settings.epochs, job.threads)
         source = job.work / f"{_NAME}{'_stagetwo' if _stage_two(settings) else ''}.model"
@@ -67,8 +74,20 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
             "device": device,
             "resumed_from_epoch": resumed,
             "reference_energies_eV": references,
+            **({"foundation": origin} if origin else {}),
         }
         keep(job, metrics, sets, source)
+
+
+def _start(
+    settings: Mace, job: TrainingJob, sets: dict[str, Frames]
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Reference energies, and what the training starts from: nothing, or a foundation."""
+    if job.foundation is None:
+        return reference_energies(sets["train"], job.elements), {}
+    foundation = open_foundation(job.foundation, settings, job.elements)
+    references = shifted_references(foundation, sets["train"], job.elements)
+    return references, describe(foundation, job.foundation, references, sets["valid"])
 
 
 def _identity(settings: Mace, job: TrainingJob) -> str:
@@ -80,6 +99,7 @@ def _identity(settings: Mace, job: TrainingJob) -> str:
             "elements": list(job.elements),
             "seed": job.seed,
             "mace": version_of("mace-torch"),
+            **({"foundation": file_digest(job.foundation)} if job.foundation else {}),
         }
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 from mace.data import AtomicData, config_from_atoms
 from mace.tools import AtomicNumberTable
@@ -138,6 +138,22 @@ class MaceModel:
     def n_parameters(self) -> int:
         """Number of trained parameters."""
         return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def irreps(self) -> str:
+        """Irreps of the messages, such as 128x0e+128x1o."""
+        return str(self.model.get_submodule("products.0.linear").irreps_out)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of message-passing layers."""
+        return int(self.model.get_buffer("num_interactions"))
+
+    def reference(self, symbol: str) -> float:
+        """Energy (eV) of an isolated atom, as far as the model knows one."""
+        energies = torch.atleast_2d(self.model.get_buffer("atomic_energies_fn.atomic_energies"))
+        row = self.heads.index(self.head) if len(energies) > 1 else 0
+        return float(energies[row, self.numbers.zs.index(atomic_numbers[symbol])])
 
     def single(self) -> MaceModel:
         """The same model in float32, for dynamics: 0.6 of the time, forces right to 1e-4 eV/Å."""

@@ -41,6 +41,8 @@ class TrainingJob:
     seed : int
         Initial weights and order of the frames.
     threads : int
+    foundation : Path, optional
+        Model that the training starts from; of the family mace alone.
     """
 
     train: Path
@@ -51,6 +53,7 @@ class TrainingJob:
     elements: Sequence[str]
     seed: int
     threads: int = 1
+    foundation: Path | None = None
 
 
 @contextmanager

@@ -19,10 +19,11 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr, GPa, Hartree
 
+from ...provenance import file_digest
 from ...settings import Cp2k
 from .cp2k_input import sections, written
 from .engine import OUTPUT, Numbers, ProgramEngine, Report
-from .potentials import file_digest, folder_of, folder_problem, link, missing_file
+from .potentials import folder_of, folder_problem, link, missing_file
 from .version import told_version
 
 VARIABLE = "CP2K_DATA_DIR"

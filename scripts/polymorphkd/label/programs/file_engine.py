@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from ...provenance import file_digest
 from ...settings import Abinit, Espresso
 from .engine import ProgramEngine
-from .potentials import file_digest, folder_of, folder_problem, missing_file
+from .potentials import folder_of, folder_problem, missing_file
 
 F = TypeVar("F", Abinit, Espresso)
 

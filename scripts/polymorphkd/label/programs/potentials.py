@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable
@@ -39,11 +38,6 @@ def missing_file(name: str, folder: Path, files: Iterable[str]) -> str | None:
             key = f"label.{name}.potential_folder"
             return f"no file {file} in {folder}; set {key} or correct the name"
     return None
-
-
-def file_digest(path: Path) -> str:
-    """Digest of the contents."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def link(folder: Path, source: Path, files: Iterable[str]) -> None:
