@@ -48,6 +48,9 @@ def test_every_shipped_material_is_valid(path):
         ({"landscape": {"cutoff": "x"}}, ["landscape.cutoff: expected a number or 'auto'", "'x'"]),
         ({"landscape": {"cutoff": {"a": 1}}}, ["landscape.cutoff: expected a number or 'auto'"]),
         ({"seed": None}, ["seed: expected an integer (given: None)"]),
+        ({"seed": True}, ["seed: expected a number (given: True)"]),
+        ({"split": {"pulay_virial": True}}, ["split.pulay_virial: expected a number"]),
+        ({"teacher": {"mace": {"weights": [1, True, 1]}}}, ["teacher.mace.weights: expected a n"]),
         (
             {"teacher": {"mace": {"weights": [1] * 6}}},
             ["teacher.mace.weights: expected at most 3"],

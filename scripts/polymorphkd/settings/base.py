@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from ase.data import atomic_numbers
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML reads yes and on as true, which pydantic would take for 1."""
+        assert info.field_name is not None
+        types = _leaves(cls.model_fields[info.field_name].annotation)
+        found = any(isinstance(v, bool) for v in (value if isinstance(value, list) else [value]))
+        if found and types & {int, float} and bool not in types:
+            raise ValueError("expected a number")
+        return value
+
+
+def _leaves(annotation: Any) -> set[Any]:
+    """Types that a type is made of: {float, None} of float | None."""
+    parts = get_args(annotation)
+    return set().union(*map(_leaves, parts)) if parts else {annotation}
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
