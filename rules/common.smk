@@ -175,7 +175,11 @@ def teacher_settings(wildcards):
     """Settings of the chosen family of teachers alone: another's change no result."""
     chosen = settings(wildcards).teacher
     names = ["kind", chosen.section] + ["environment"] * (chosen.kind != "mace")
-    return {name: section("teacher")(wildcards)[name] for name in names}
+    values = {name: section("teacher")(wildcards)[name] for name in names}
+    if settings(wildcards).inputs.foundation:
+        network = chosen.mace.NETWORK
+        values["mace"] = {k: v for k, v in values["mace"].items() if k not in network}
+    return values
 
 
 def model_settings(wildcards):

@@ -48,9 +48,20 @@ def test_every_shipped_material_is_valid(path):
         ({"landscape": {"cutoff": "x"}}, ["landscape.cutoff: expected a number or 'auto'", "'x'"]),
         ({"landscape": {"cutoff": {"a": 1}}}, ["landscape.cutoff: expected a number or 'auto'"]),
         ({"seed": None}, ["seed: expected an integer (given: None)"]),
-        ({"seed": True}, ["seed: expected a number (given: True)"]),
+        # YAML reads yes as true, and pydantic would take that for 1.
+        ({"seed": True}, ["seed: expected an integer (given: 'true')"]),
         ({"split": {"pulay_virial": True}}, ["split.pulay_virial: expected a number"]),
-        ({"teacher": {"mace": {"weights": [1, True, 1]}}}, ["teacher.mace.weights: expected a n"]),
+        (
+            {"teacher": {"mace": {"weights": [1, True, 1]}}},
+            ["teacher.mace.weights.1: expected a n"],
+        ),
+        ({"landscape": {"cutoff": True}}, ["landscape.cutoff: expected a number or 'auto'"]),
+        ({"seeds": {"n_atoms": True}}, ["seeds.n_atoms: expected a list"]),
+        (
+            {"generate": {"constraints": {"min_distance": {"Al-Al": False}}}},
+            ["generate.constraints.min_distance.Al-Al: expected a number (given: 'false')"],
+        ),
+        ({"inputs": {"foundation": ""}}, ["inputs.foundation", "at least 1"]),
         (
             {"teacher": {"mace": {"weights": [1] * 6}}},
             ["teacher.mace.weights: expected at most 3"],

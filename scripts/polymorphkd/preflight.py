@@ -108,6 +108,13 @@ def _check_models(settings: Settings, where: str) -> None:
         if find_spec(module) is None:
             raise EngineError(f"{where}: {key}: {package} is not installed; run `make env`")
     own, foundation = settings.inputs.teacher, settings.inputs.foundation
+    made = Path("results", settings.material, "teacher").resolve()
+    for key, path in [*(("teacher", p) for p in own), ("foundation", foundation)]:
+        if path is not None and made in Path(path).resolve().parents:
+            raise InputError(
+                f"inputs.{key}: {path}: this is where the run writes its own teacher, so the file "
+                "would be replaced; copy it to a folder outside results and name that"
+            )
     if own or foundation or settings.teacher.kind != "mace":  # loading MACE takes seconds
         try:
             check_teacher(settings.teacher, own, settings.elements, foundation)

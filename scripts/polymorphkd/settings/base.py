@@ -16,13 +16,20 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """YAML reads yes and on as true, which pydantic would take for 1."""
+        """YAML reads yes and on as true, which pydantic would take for 1; it refuses a text."""
         assert info.field_name is not None
         types = _leaves(cls.model_fields[info.field_name].annotation)
-        found = any(isinstance(v, bool) for v in (value if isinstance(value, list) else [value]))
-        if found and types & {int, float} and bool not in types:
-            raise ValueError("expected a number")
-        return value
+        if not types & {int, float} or types & {bool, Any}:
+            return value
+        if isinstance(value, list):
+            return [_as_text(item) for item in value]
+        if isinstance(value, dict):
+            return {key: _as_text(item) for key, item in value.items()}
+        return _as_text(value)
+
+
+def _as_text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _leaves(annotation: Any) -> set[Any]:

@@ -41,6 +41,7 @@ class Inputs(Section):
     )
     foundation: str | None = Field(
         None,
+        min_length=1,
         description="MACE model file, such as a foundation model, that the training of the "
         "teacher starts from (teacher.kind: mace); it decides the network: cutoff, channels, "
         "orders, layers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from .teacher_deepmd import Dpa, MaceDeepmd, Nequip
 
 class Mace(Section):
     """MACE network and training."""
+
+    NETWORK: ClassVar = ("r_max", "channels", "max_L", "max_ell", "correlation", "interactions")
+    """What a foundation decides in place of the settings."""
 
     r_max: float = Field(5.0, gt=1, le=12, description="Cutoff radius, Å")
     channels: Count = Field(32, description="Channels of the hidden irreps")

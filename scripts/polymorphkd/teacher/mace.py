@@ -16,7 +16,7 @@ from ..provenance import digest, file_digest, version_of
 from ..settings import Mace, Teacher
 from . import mace_model, mace_process
 from .curve import learning_curve
-from .mace_foundation import describe, open_foundation, shifted_references
+from .mace_foundation import describe, open_foundation, shifted_references, write_start
 from .mace_model import MaceModel, resolve_device
 from .reference import reference_energies
 from .training import (
@@ -30,6 +30,7 @@ from .training import (
 __all__ = ["check_installed", "load", "open_foundation", "train"]
 
 _NAME = "teacher"
+_FOUNDATION = "foundation.model"
 
 
 def check_installed(settings: Teacher) -> None:
@@ -50,18 +51,17 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
     """
     settings = teacher.mace
     sets = {name: read_labelled(getattr(job, name), job.elements) for name in ("train", "valid")}
-    references, origin = _start(settings, job, sets)
-    for symbol, energy in references.items():
-        logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
     device = resolve_device(settings.device)
     with claimed(job.work, _identity(settings, job)):
         for name, frames in sets.items():  # what was checked is what MACE reads
             write_frames(job.work / f"{name}.extxyz", frames)
+        references, origin = _start(settings, job, sets)
+        for symbol, energy in references.items():
+            logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
         arguments = _arguments(settings, job, references, len(sets["train"]), device)
         if job.foundation is not None:
             arguments += [
-                f"--foundation_model={job.foundation.resolve()}",
-                f"--foundation_head={origin['head']}",
+                f"--foundation_model={(job.work / _FOUNDATION).resolve()}",
                 "--multiheads_finetuning=False",
             ]
         with naming_suspects(sets["train"]):
@@ -87,14 +87,16 @@ def _start(
         return reference_energies(sets["train"], job.elements), {}
     foundation = open_foundation(job.foundation, settings, job.elements)
     references = shifted_references(foundation, sets["train"], job.elements)
+    write_start(foundation, references, settings.dtype, job.work / _FOUNDATION)
     return references, describe(foundation, job.foundation, references, sets["valid"])
 
 
 def _identity(settings: Mace, job: TrainingJob) -> str:
     """Digest of what decides the result: settings, data, seed, version of MACE."""
+    unused = set(Mace.NETWORK) if job.foundation else set()
     return digest(
         {
-            "settings": settings.model_dump(mode="json", exclude={"device"}),
+            "settings": settings.model_dump(mode="json", exclude={"device"} | unused),
             "data": [digest(path.read_text()) for path in (job.train, job.valid)],
             "elements": list(job.elements),
             "seed": job.seed,
@@ -165,7 +167,9 @@ def _metrics(
         "kind": "mace",
         "versions": {name: version_of(name) for name in ("mace-torch", "torch", "e3nn")},
         "seed": job.seed,
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.model_dump(
+            mode="json", exclude=set(Mace.NETWORK) if job.foundation else None
+        ),
         "n_parameters": model.n_parameters,
         "n_frames": {name: len(frames) for name, frames in sets.items()},
         **{name: rmse(frames, model.predict(frames)) for name, frames in sets.items()},

@@ -73,6 +73,11 @@ def load(path: Path, settings: Mace, elements: Sequence[str] = ()) -> MaceModel:
             f"{path}: cannot be loaded as a MACE model ({reason}); expected is a file that "
             "mace_run_train wrote, such as NAME.model or NAME_stagetwo.model"
         ) from error
+    if isinstance(model, torch.jit.ScriptModule):
+        raise EngineError(
+            f"{path}: is compiled; expected is the file without _compiled in its name, which "
+            "mace_run_train writes beside it"
+        )
     if not (isinstance(model, torch.nn.Module) and hasattr(model, "atomic_energies_fn")):
         raise EngineError(
             f"{path}: holds a {type(model).__name__}, not a MACE energy model as written by "
