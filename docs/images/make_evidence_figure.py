@@ -21,7 +21,7 @@ SETS = {
     "distillation_Si_small.json": "Si, 40\nsmall",
     "distillation_Mo_20.json": "Mo, 20\nmedium",
     "distillation_Mo_10.json": "Mo, 10\nmedium",
-    "earlier_Cu_10_stresses.json": "Cu, 10\nmedium",
+    "distillation_Cu_10.json": "Cu, 10\nmedium",
 }
 QUANTITIES = {
     "force": "force (meV/Å)",
