@@ -126,7 +126,7 @@ def write_start(
     """Write the model that ``mace_run_train`` is given, with its reference energies (eV)."""
     model = copy.deepcopy(foundation.model)
     energies = model.get_buffer("atomic_energies_fn.atomic_energies")
-    energies.copy_(torch.tensor([references[s] for s in _in_order(list(references))]))
+    energies.copy_(energies.new_tensor([references[s] for s in _in_order(list(references))]))
     torch.save(model.to(getattr(torch, dtype)).requires_grad_(True), path)
 
 
