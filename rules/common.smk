@@ -171,6 +171,17 @@ def model_files(wildcards):
     return [f"results/{wildcards.material}/student/{wildcards.model}/model.pb"]
 
 
+def teacher_metrics(wildcards):
+    """What the trainings of the teacher report; none if its models came from outside."""
+    if settings(wildcards).inputs.teacher:
+        return []
+    return expand(
+        "results/{material}/teacher/metrics_{k}.json",
+        material=wildcards.material,
+        k=range(settings(wildcards).teacher.n_models),
+    )
+
+
 def teacher_settings(wildcards):
     """Settings of the chosen family of teachers alone: another's change no result."""
     chosen = settings(wildcards).teacher
@@ -212,6 +223,11 @@ def relabelled_frames(wildcards):
     if wildcards.variant == "dnn":
         return []
     return f"results/{wildcards.material}/relabel/labelled.extxyz"
+
+
+def metrics_of_its_teacher(wildcards):
+    """What the teacher's trainings report, for the variant that learned from it."""
+    return [] if wildcards.variant == "dnn" else teacher_metrics(wildcards)
 
 
 def dft_scan(wildcards):

@@ -41,6 +41,7 @@ rule write_card:
         properties="results/{material}/properties/{variant}.json",
         dft=dft_scan,
         nve="results/{material}/deploy/{variant}/nve.json",
+        teachers=metrics_of_its_teacher,
         template=f"{workflow.basedir}/workflow/templates/MODEL_CARD.md.j2",
     output:
         card="results/{material}/student/{variant}/MODEL_CARD.md",
@@ -60,6 +61,7 @@ rule write_card:
         deploy=section("deploy"),
         label=label_settings,
         own_labels=lambda wildcards: settings(wildcards).inputs.labelled,
+        own_teacher=lambda wildcards: settings(wildcards).inputs.teacher,
         pulay_virial=lambda wildcards: settings(wildcards).split.pulay_virial,
         code=code("deploy", "template"),
     message:

@@ -21,14 +21,7 @@ rule make_report:
             if wildcards.material in SCANNED
             else []
         ),
-        teachers=lambda wildcards: (
-            []
-            if settings(wildcards).inputs.teacher
-            else expand(
-                f"results/{wildcards.material}/teacher/metrics_{{k}}.json",
-                k=range(settings(wildcards).teacher.n_models),
-            )
-        ),
+        teachers=teacher_metrics,
         selection=lambda wildcards: (
             f"results/{wildcards.material}/select/coverage.json"
             if "library" in framesets(wildcards)

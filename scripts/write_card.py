@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from polymorphkd.deploy import CardSources, describe_labels, write_card
+from polymorphkd.deploy import CardSources, describe_labels, describe_teacher, write_card
 from polymorphkd.progress import job
 from polymorphkd.settings import Deploy, Label, Student
 
@@ -26,4 +26,5 @@ with job(snakemake.log[0], f"card {variant}"):
         describe_labels(
             Label.model_validate(params.label), params.own_labels, params.pulay_virial
         ),
+        describe_teacher([Path(file) for file in files.teachers], params.own_teacher),
     )

@@ -16,6 +16,7 @@ from polymorphkd.deploy import (
     Example,
     check,
     describe_labels,
+    describe_teacher,
     write_card,
     write_example,
 )
@@ -134,7 +135,14 @@ NVE = {
 }
 
 
-def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, **nve) -> str:
+TEACHER = {
+    "kind": "mace",
+    "versions": {"mace-torch": "0.3.16"},
+    "n_frames": {"train": 70, "valid": 10},
+}
+
+
+def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, own_teacher=(), **nve) -> str:
     def stored(name: str, value: object) -> Path:
         (tmp_path / name).write_text(json.dumps(value))
         return tmp_path / name
@@ -150,7 +158,12 @@ def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, **nve) -> s
     output = tmp_path / "MODEL_CARD.md"
     template = TEMPLATES / "MODEL_CARD.md.j2"
     labels = describe_labels(Label(), None)
-    write_card(output, template, ("Al", "dnn-kd"), ["Al"], sources, Student(), Deploy(), labels)
+    teacher = describe_teacher(
+        [] if own_teacher else [stored(f"metrics_{k}.json", TEACHER) for k in range(2)],
+        own_teacher,
+    )
+    names = ("Al", "dnn-kd")
+    write_card(output, template, names, ["Al"], sources, Student(), Deploy(), labels, teacher)
     return output.read_text()
 
 
@@ -158,6 +171,8 @@ def test_card_holds_the_numbers_of_its_sources(tmp_path):
     text = card(tmp_path)
     for expected in (
         "70 DFT, 770 teacher",
+        "| Teacher | 2 models of kind mace (mace-torch 0.3.16), trained on 70 configurations "
+        "labelled by DFT and watched on 10 |",
         "| dnn-kd (this one) | 5.2 | 61.0 | 33.0 |",
         "on 21 held-out DFT",
         "| deviation | +1.00 % | +0.0 % |",
@@ -180,6 +195,18 @@ def test_card_is_honest_about_failures_and_missing_dft(tmp_path):
     own = describe_labels(Label(), "data/own.extxyz", -0.2)
     assert "brought from outside (own.extxyz)" in own
     assert own.endswith("; -0.2 eV per atom taken off their virials")
+
+
+def test_card_names_a_teacher_from_outside_and_a_foundation(tmp_path):
+    own = card(tmp_path, own_teacher=["somewhere/big.model"])
+    assert "| Teacher | brought from outside (big.model);" in own
+    file = tmp_path / "started.json"
+    foundation = {"file": "omat.model", "digest": "d7abea40"}
+    file.write_text(json.dumps(TEACHER | {"foundation": foundation}))
+    text = describe_teacher([file], [])
+    assert text.startswith("one model of kind mace")
+    assert "started from the weights of omat.model (digest d7abea40)" in text
+    assert describe_teacher([], []) == "none"
 
 
 def test_card_of_a_student_without_a_minimum_and_of_a_test_set_without_stress(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,38 @@ def describe_labels(label: Label, own_file: str | None, pulay_virial: float = 0.
     return f"{ENGINES[label.engine].title}: {listed}{taken}"
 
 
+def describe_teacher(metrics: Sequence[Path], own_files: Sequence[str]) -> str:
+    """One line about what the student learned from: family, committee, frames, foundation.
+
+    Parameters
+    ----------
+    metrics : sequence of Path
+        Of the trainings of the committee; empty if its models came from outside, or if the
+        student learned from DFT alone.
+    own_files : sequence of str
+        Models that came from outside.
+    """
+    if own_files:
+        names = ", ".join(Path(file).name for file in own_files)
+        return f"brought from outside ({names}); see their origin for data and licence"
+    if not metrics:
+        return "none"
+    first, *others = (read_json(file) for file in metrics)
+    versions = ", ".join(f"{name} {number}" for name, number in first["versions"].items())
+    frames = first["n_frames"]
+    models = f"{len(others) + 1} models" if others else "one model"
+    text = (
+        f"{models} of kind {first['kind']} ({versions}), trained on {frames['train']} "
+        f"configurations labelled by DFT and watched on {frames['valid']}"
+    )
+    if foundation := first.get("foundation"):
+        text += (
+            f"; the training started from the weights of {foundation['file']} (digest "
+            f"{foundation['digest']}), whose licence may bind this model as well"
+        )
+    return text
+
+
 def write_card(
     card: Path,
     template: Path,
@@ -68,6 +100,7 @@ def write_card(
     student: Student,
     deploy: Deploy,
     labels: str,
+    teacher: str,
 ) -> None:
     """Write ``MODEL_CARD.md``.
 
@@ -82,8 +115,8 @@ def write_card(
     sources : CardSources
     student, deploy
         Settings that made the model and its check.
-    labels : str
-        See :func:`describe_labels`.
+    labels, teacher : str
+        See :func:`describe_labels` and :func:`describe_teacher`.
     """
     metrics, errors = read_json(sources.metrics), read_json(sources.errors)
     render(
@@ -104,4 +137,5 @@ def write_card(
         net=student.deepmd,
         deploy=deploy,
         label=labels,
+        teacher=teacher,
     )
