@@ -20,7 +20,8 @@ from polymorphkd.readers import read_frames
 from polymorphkd.settings import Landscape
 from polymorphkd.student import load_student, train_student
 from polymorphkd.teacher import load_teacher, train_teacher
-from polymorphkd.teacher.training import read_labelled, read_training_set, rmse
+from polymorphkd.teacher.scores import rmse
+from polymorphkd.teacher.training import read_labelled, read_training_set
 from test_student import SETTINGS as STUDENT
 from test_student import distorted
 from test_student import job as student_job

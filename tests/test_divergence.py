@@ -18,7 +18,8 @@ from polymorphkd.student import deepmd, train_student
 from polymorphkd.student.checkpoints import usable_checkpoint
 from polymorphkd.student.curve import forget_after
 from polymorphkd.teacher import mace_process, train_teacher
-from polymorphkd.teacher.training import read_labelled, rmse, warn_if_useless
+from polymorphkd.teacher.scores import rmse
+from polymorphkd.teacher.training import read_labelled, warn_if_useless
 from test_student import SETTINGS, distorted
 from test_student import job as student_job
 from test_teacher import TINY, make_job

@@ -24,7 +24,8 @@ from polymorphkd.settings import Mace, Teacher
 from polymorphkd.teacher import TrainingJob, load_teacher, mace_process, train_teacher
 from polymorphkd.teacher.committee import SPREAD, Committee
 from polymorphkd.teacher.reference import reference_energies
-from polymorphkd.teacher.training import read_labelled, rmse
+from polymorphkd.teacher.scores import rmse
+from polymorphkd.teacher.training import read_labelled
 
 TINY = Mace(
     r_max=4.0,

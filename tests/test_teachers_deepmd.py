@@ -26,7 +26,8 @@ from polymorphkd.teacher import TrainingJob, dp, load_teacher, train_teacher
 from polymorphkd.teacher.committee import SPREAD
 from polymorphkd.teacher.dp_environment import child_environment, located
 from polymorphkd.teacher.dp_process import last_checkpoint, program_of, run_training
-from polymorphkd.teacher.training import read_training_set, rmse
+from polymorphkd.teacher.scores import rmse
+from polymorphkd.teacher.training import read_training_set
 
 pytestmark = pytest.mark.slow
 

@@ -152,6 +152,22 @@ def _cell_table(errors: dict[str, Any]) -> TableBlock:
     )
 
 
+def _not_learned(run: Run) -> str:
+    """Training frames whose energy a teacher has wrong, though it has those of the others."""
+    lost = {
+        one["frame_id"]: one["energy_error_meV_per_atom"]
+        for metrics in run.teachers.values()
+        for one in metrics.get("unlearned", [])
+    }
+    if not lost:
+        return ""
+    named = ", ".join(f"{frame} ({error:+.0f} meV/atom)" for frame, error in lost.items())
+    return (
+        f" Energies of its own training frames that it did not learn: {named}. Their labels are "
+        "wrong, or they are too unlike the others (see the log of train_teacher)."
+    )
+
+
 def training_section(run: Run) -> Section:
     """Learning curves of teacher and students."""
     blocks: list[Block] = []
@@ -163,6 +179,7 @@ def training_section(run: Run) -> Section:
         starts = {m["foundation"]["file"] for m in run.teachers.values() if "foundation" in m}
         if starts:
             caption += f" The training started from the weights of {', '.join(sorted(starts))}."
+        caption += _not_learned(run)
         origins = [Origin("train_teacher", file) for file in files]
         blocks.append(FigureBlock(teacher_curves(run), caption, origins))
     else:

@@ -27,7 +27,8 @@ from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
-from ..teacher.training import naming_suspects, read_training_set, rmse, warn_if_useless
+from ..teacher.scores import rmse
+from ..teacher.training import naming_suspects, read_training_set, warn_if_useless
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
 from .deepmd_input import training_input

@@ -27,12 +27,12 @@ from .dp_environment import RemotePotential, check_device, child_environment, lo
 from .dp_input import network, training_input
 from .dp_process import freeze, program_of, run_training
 from .reference import reference_energies
+from .scores import scores
 from .training import (
     TrainingJob,
     keep,
     naming_suspects,
     read_training_set,
-    rmse,
 )
 
 __all__ = ["check_installed", "load", "train"]
@@ -90,7 +90,6 @@ def train(settings: Teacher, job: TrainingJob) -> None:
         frozen = freeze(program)
         model = RemotePotential(python, frozen, job.threads, family.device)
         predictor = DeepmdPredictor(model)
-        errors = {name: rmse(part, predictor.predict(part)) for name, part in sets.items()}
         metrics = {
             "kind": settings.kind,
             "versions": found,
@@ -98,7 +97,7 @@ def train(settings: Teacher, job: TrainingJob) -> None:
             "settings": family.model_dump(mode="json"),
             "n_parameters": model.n_parameters,
             "n_frames": {name: len(frames) for name, frames in sets.items()},
-            **errors,
+            **scores(sets, predictor.predict),
             "learning_curve": deepmd_curve(job.work),
             "device": family.device,
             "resumed_from_step": resumed,

@@ -19,12 +19,12 @@ from .curve import learning_curve
 from .mace_foundation import describe, open_foundation, shifted_references, write_start
 from .mace_model import MaceModel, resolve_device
 from .reference import reference_energies
+from .scores import scores
 from .training import (
     TrainingJob,
     keep,
     naming_suspects,
     read_labelled,
-    rmse,
 )
 
 __all__ = ["check_installed", "load", "open_foundation", "train"]
@@ -172,6 +172,6 @@ def _metrics(
         ),
         "n_parameters": model.n_parameters,
         "n_frames": {name: len(frames) for name, frames in sets.items()},
-        **{name: rmse(frames, model.predict(frames)) for name, frames in sets.items()},
+        **scores(sets, model.predict),
         "learning_curve": learning_curve(job.work, _stage_two(settings)),
     }

@@ -32,7 +32,8 @@ from ..settings import Mace
 from . import mace_model
 from .mace_model import MaceModel
 from .reference import composition_matrix, reference_energies
-from .training import quiet, rmse
+from .scores import rmse
+from .training import quiet
 
 _KIND = "ScaleShiftMACE"  # the only energy model whose weights mace_run_train takes over
 _TOLERANCE = 1e-6  # eV/Å, between a model and its copy in double precision
@@ -160,7 +161,7 @@ def shifted_references(
 def describe(
     foundation: MaceModel, path: Path, references: dict[str, float], valid: Frames
 ) -> dict[str, Any]:
-    """What the training starts from, and its errors (:func:`.training.rmse`) before any step."""
+    """What the training starts from, and its errors (:func:`.scores.rmse`) before any step."""
     shifts = [energy - foundation.reference(symbol) for symbol, energy in references.items()]
     predicted = foundation.predict(valid)
     energies, _, _ = labels_of(predicted)

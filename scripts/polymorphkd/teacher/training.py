@@ -21,6 +21,7 @@ from ..labelled import has_stress, read_labels
 from ..predict import labels_of
 from ..progress import logger
 from ..provenance import atomic_path, write_json
+from .scores import report_scores
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def warn_if_useless(errors: dict[str, float | None], valid: Frames, train: Frame
     Parameters
     ----------
     errors : dict
-        See :func:`rmse`, on `valid`.
+        See :func:`.scores.rmse`, on `valid`.
     valid, train : Frames
         The latter's most extreme frames are named.
     """
@@ -199,45 +200,6 @@ def warn_if_useless(errors: dict[str, float | None], valid: Frames, train: Frame
         )
 
 
-def rmse(reference: Frames, predicted: Frames) -> dict[str, float | None]:
-    """Root-mean-square errors of labels against a reference on the same frames.
-
-    Returns
-    -------
-    dict
-        ``energy_meV_per_atom``, ``force_meV_per_A`` (per component) and ``stress_GPa`` (per
-        component of the symmetric 3 x 3 tensor, so that shear counts twice; of the frames
-        whose reference has a stress, None where none has).
-    """
-    energies, forces, stresses = (
-        new - old for new, old in zip(labels_of(predicted), labels_of(reference), strict=True)
-    )
-
-    def root_mean_square(values: np.ndarray) -> float:
-        return float(np.sqrt(np.mean(np.square(values))))
-
-    full = stresses[has_stress(reference)][:, [0, 1, 2, 3, 4, 5, 3, 4, 5]]
-    return {
-        "energy_meV_per_atom": 1e3 * root_mean_square(energies / reference.n_atoms),
-        "force_meV_per_A": 1e3 * root_mean_square(forces),
-        "stress_GPa": root_mean_square(full) / GPa if len(full) else None,
-    }
-
-
-def report_errors(metrics: Mapping[str, Any]) -> None:
-    """Log the errors of a trained model on its two sets."""
-    for name in ("train", "valid"):
-        errors = metrics[name]
-        stress = errors["stress_GPa"]
-        logger.info(
-            "%s RMSE: energy %.1f meV/atom, force %.0f meV/Å, %s",
-            name,
-            errors["energy_meV_per_atom"],
-            errors["force_meV_per_A"],
-            "no stress to compare with" if stress is None else f"stress {stress:.2f} GPa",
-        )
-
-
 def keep(
     job: TrainingJob, metrics: dict[str, Any], sets: Mapping[str, Frames], model: Path
 ) -> None:
@@ -247,13 +209,13 @@ def keep(
     ----------
     job : TrainingJob
     metrics : dict
-        With ``train`` and ``valid``, see :func:`rmse`.
+        With what :func:`.scores.scores` says.
     sets : mapping
         The frames under the same names.
     model : Path
         File in the working folder.
     """
-    report_errors(metrics)
+    report_scores(metrics, len(sets["train"]))
     warn_if_useless(metrics["valid"], sets["valid"], sets["train"])
     write_json(job.metrics, metrics)
     with atomic_path(job.model) as temporary:
