@@ -7,12 +7,19 @@ rule scan_volumes_dft:
         "results/{material}/benchmarks/scan_volumes_dft.tsv"
     conda:
         "../envs/label.yaml"
-    threads: 1
+    threads: lambda wildcards: settings(wildcards).label.pools[pool_name(wildcards)].cores
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(120),
+        slurm_partition=pool_partition,
+        mpi=pool_mpi,
+        tasks=pool_value("tasks"),
+        tasks_per_gpu=0,
+        cpus_per_task=pool_value("cpus_per_task"),
+        gpu=pool_value("gpus"),
+        mem_mb=pool_value("memory", per_attempt=True),
+        runtime=pool_value("runtime", per_attempt=True),
     params:
         engine=engine_settings,
+        pool=pool_settings,
         settings=section("properties"),
         element=lambda wildcards: settings(wildcards).elements[0],
         volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,

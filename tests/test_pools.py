@@ -157,6 +157,29 @@ def test_jobs_ask_for_the_resources_of_their_pool(frames_given):
         assert wanted.items() <= resources.items()
 
 
+EOS = "results/Al/properties/dft.json"
+
+
+def test_the_equation_of_state_is_computed_in_the_first_pool(frames_given):
+    pools = {"cpu": {"tasks": 8, "memory": 4000, "runtime": 90, "partition": "long"}}
+    frames_given.write(COMMON, labelling(pools=pools))
+    profile = ("--profile", str(REPOSITORY / "profiles/slurm"))
+    resources = planned_resources(frames_given, EOS, *profile)["scan_volumes_dft"]
+    wanted = {"slurm_partition": "long", "tasks": "8", "mem_mb": "4000", "runtime": "90"}
+    assert wanted.items() <= resources.items()
+
+
+@pytest.mark.slow
+def test_the_equation_of_state_runs_the_prelude_of_its_pool(frames_given):
+    mark = frames_given.folder / "prelude"
+    frames_given.write(COMMON, labelling(pools={"cpu": {"prelude": [f"touch {mark}"]}}))
+    frames_given.run(EOS)
+    assert mark.is_file()
+    assert "pool cpu" in (frames_given.results / "logs/scan_volumes_dft.log").read_text()
+    frames_given.write(COMMON, labelling(pools={"cpu": {"environment": {"POOL": "other"}}}))
+    assert "Nothing to be done" in frames_given.run("--dry-run", EOS).stdout
+
+
 @pytest.mark.slow
 def test_other_pools_rerun_nothing_and_change_nothing(frames_given):
     seen = frames_given.folder / "seen"
