@@ -3,7 +3,6 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-TORCH_INDEX ?=
 DATA ?= ../shared/data/labelled
 DISTILL := $(BIN)/python benchmarks/distillation.py --budget 40 --seeds 3
 RESULTS := benchmarks/results/distillation
@@ -48,12 +47,12 @@ test-slurm: $(STAMP) ## tests on a real Slurm of one node (Debian or Ubuntu, as 
 evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=folder of labelled sets)
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json --estimate || exit 1; done
-	@for n in 10 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json --estimate || exit 1; done
+	@for n in 10 12 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json --estimate || exit 1; done
 	@$(DISTILL) --data $(DATA)/Cu.extxyz --budget 10 --json $(RESULTS)_Cu_10.json --estimate
 	@$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json --estimate
 	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
-	for n in 10 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json || exit 1; done
+	for n in 10 12 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json || exit 1; done
 	$(DISTILL) --data $(DATA)/Cu.extxyz --budget 10 --json $(RESULTS)_Cu_10.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --cost --json $(RESULTS)_Si_small.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json

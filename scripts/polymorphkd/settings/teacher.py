@@ -90,8 +90,8 @@ class Walk(Section):
     timestep: float = Field(2.0, gt=0, le=10, description="Time step, fs")
     temperatures: tuple[Positive, Positive] = Field(
         (300, 1500),
-        description="Each walk has a temperature between these, K; the highest should be the "
-        "highest that the potential is for",
+        description="Each walk has a temperature between these, K; the upper one should be "
+        "twice the highest that the potential is for",
     )
     friction: float = Field(20.0, ge=0, description="Friction of the Langevin thermostat, 1/ps")
 
