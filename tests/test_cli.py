@@ -219,6 +219,11 @@ def test_status_calls_stages_that_own_files_replaced_skipped(tmp_path):
     assert states["split"] == "done"
     assert {states[name] for name in ("seeds", "generate", "select", "label")} == {"skipped"}
     assert states["teacher"] == "missing"  # nothing shows yet that it is not needed
+    properties = tmp_path / "results" / "Al" / "properties"
+    properties.mkdir()
+    for name in ("teacher", "dnn", "dnn-kd"):  # no DFT, no equation of state by it
+        (properties / f"{name}.json").write_text("{}")
+    assert {stage.name: stage.state for stage in stages("Al", tmp_path)}["properties"] == "done"
 
 
 def test_status_without_lock_is_interrupted_and_records_win_over_the_store(started_run):

@@ -68,6 +68,19 @@ def started_outputs(workdir: Path) -> Iterator[str]:
             yield base64.urlsafe_b64decode(encoded).decode(errors="replace")
 
 
+def _expected(folder: Path) -> dict[str, tuple[str, ...]]:
+    """`STAGES`, without what DFT would make where labels were brought from outside."""
+    label, split = (
+        all((folder / file).is_file() for file in STAGES[name]) for name in ("label", "split")
+    )
+    if label or not split:
+        return STAGES
+    return {
+        name: tuple(file for file in files if file != "properties/dft.json")
+        for name, files in STAGES.items()
+    }
+
+
 def _state(folder: Path, files: tuple[str, ...], started: list[str], locked: bool) -> str:
     present = [name for name in files if (folder / name).is_file()]
     stage = files[0].split("/")[0] + "/" if "/" in files[0] else files
@@ -124,7 +137,7 @@ def stages(material: str, workdir: Path = Path()) -> list[Stage]:
     ]
     locked = any((workdir / ".snakemake" / "locks").glob("*.lock"))
     table = []
-    for name, files in STAGES.items():
+    for name, files in _expected(folder).items():
         times = [(folder / file).stat().st_mtime for file in files if (folder / file).is_file()]
         modified = datetime.fromtimestamp(max(times)) if times else None
         state = _state(folder, files, started, locked)
