@@ -66,9 +66,11 @@ def draw(output: Path) -> None:
         for file, name in SETS.items()
         if (RESULTS / file).is_file()
     }
-    sets = {
-        name: runs for name, runs in found.items() if any("dnn-kd" in r for r in runs.values())
+    complete = {  # means of the same seeds for every model
+        name: {seed: run for seed, run in runs.items() if set(NAMES) <= set(run)}
+        for name, runs in found.items()
     }
+    sets = {name: runs for name, runs in complete.items() if runs}
     with plt.rc_context(RC):
         figure, panels = plt.subplots(
             1, 3, figsize=(2.2 + 2.7 * len(sets), 3.5), layout="constrained"
