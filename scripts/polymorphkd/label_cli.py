@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"note: {count} frames: {note}")
     bare = int((~accepted["has_stress"].astype(bool)).sum())
     if bare:
-        print(f"note: {bare} frames have no stress; the students learn from forces alone there")
+        print(f"note: {bare} frames have no stress; the students learn energies and forces there")
     found = pulay_virial(done.frames)
     if found is not None and found.telling:
         print(f"note: {found.advice()}")
