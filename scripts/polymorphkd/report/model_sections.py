@@ -154,11 +154,12 @@ def _cell_table(errors: dict[str, Any]) -> TableBlock:
 
 def _not_learned(run: Run) -> str:
     """Training frames whose energy a teacher has wrong, though it has those of the others."""
-    lost = {
-        one["frame_id"]: one["energy_error_meV_per_atom"]
+    found = [
+        (one["frame_id"], one["energy_error_meV_per_atom"])
         for metrics in run.teachers.values()
         for one in metrics.get("unlearned", [])
-    }
+    ]
+    lost = dict(sorted(found, key=lambda one: abs(one[1])))  # the worst model's word on a frame
     if not lost:
         return ""
     named = ", ".join(f"{frame} ({error:+.0f} meV/atom)" for frame, error in lost.items())
