@@ -106,6 +106,13 @@ def recipe(
     return validate(merge(values, changes), str(RECIPES))
 
 
+def architecture(family: str, quick: bool) -> dict[str, Any]:
+    """Settings of a family of benchmarks/architectures.py that win over the material's."""
+    known = yaml.safe_load(RECIPES.read_text())["architectures"]
+    brief = known["quick"].get(family, {}) if quick else {}
+    return merge(known.get(family, {}), brief)
+
+
 def make_case(
     data: Path,
     budget: int,

@@ -49,6 +49,13 @@ class Mace(Section):
         (1000, 100, 10000),
         description="Loss weights of energy, forces and stress, stage two",
     )
+    restarts: int = Field(
+        1,
+        ge=0,
+        le=9,
+        description="How often a model that left training frames unlearned trains on from its "
+        "own weights, over the same schedule with a fresh optimiser",
+    )
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training")
     device: Literal["cpu", "cuda", "auto"] = Field("auto", description="Where to train and run")
 

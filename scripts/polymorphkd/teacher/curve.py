@@ -31,10 +31,16 @@ def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``epoch``, ``stage`` and ``loss`` (mace) or ``step`` (other families), and the errors of
+        ``epoch``, ``stage``, ``restart`` and ``loss`` (mace; the epochs of a restart follow on
+        those before) or ``step`` (other families), and the errors of
         the validation set: ``energy_meV_per_atom``, ``force_meV_per_A``, ``stress_meV_per_A3``.
     """
-    return _mace_curve(work, stage_two) or deepmd_curve(work)
+    return _mace_curves(work, stage_two) or deepmd_curve(work)
+
+
+def restart_folder(work: Path, number: int) -> Path:
+    """Where a training of MACE goes on from its own weights for the n-th time, from 1."""
+    return work / f"restart_{number}"
 
 
 def deepmd_curve(work: Path) -> list[dict[str, Any]]:
@@ -45,6 +51,18 @@ def deepmd_curve(work: Path) -> list[dict[str, Any]]:
         | {title: row[names.index(name)] for name, title in _VALIDATION.items() if name in names}
         for row in rows
     ]
+
+
+def _mace_curves(work: Path, stage_two: int) -> list[dict[str, Any]]:
+    """Validation errors per epoch of a training and its restarts."""
+    curve: list[dict[str, Any]] = []
+    number, folder = 0, work
+    while part := _mace_curve(folder, stage_two):
+        begun = curve[-1]["epoch"] + 1 if curve else 0
+        curve += [{**point, "epoch": begun + point["epoch"], "restart": number} for point in part]
+        number += 1
+        folder = restart_folder(work, number)
+    return curve
 
 
 def _mace_curve(work: Path, stage_two: int) -> list[dict[str, Any]]:

@@ -1,0 +1,133 @@
+"""Which architecture learns most from the same frames?
+
+From the training frames of a labelled set a budget is drawn on the landscape, as in
+distillation.py.  MACE, NequIP, DPA-3 and the descriptor network DPMD (se_e2_a, the student's)
+train on the same frames of it, and all are judged on the published test set.
+
+    python benchmarks/architectures.py --data FILE.extxyz --budget 40 --json OUT
+
+NequIP and DPA-3 need the environment of `make env-teachers`.  --work keeps what was made, by its
+settings, and OUT is written after every model: a run that was stopped goes on from there.
+Settings: `architectures` of benchmarks/evidence/recipes.yaml beside those of the material.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from evidence.case import Case, acting, architecture, elements_of, fit_count, make_case, recipe
+from evidence.results import earlier
+from evidence.stages import scored, student, teacher
+from polymorphkd.errors import PolymorphKDError
+from polymorphkd.provenance import write_json
+from polymorphkd.student import load_student
+
+FAMILIES = {"mace": "MACE", "nequip": "NequIP", "dpa": "DPA-3", "dpmd": "DPMD (se_e2_a)"}
+QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
+Runs = dict[str, dict[str, Any]]
+
+
+def main() -> None:
+    """Train, print a table and write what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="labelled set, extended XYZ")
+    parser.add_argument("--budget", type=int, default=40, help="frames that DFT labelled")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 1")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
+    parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        runs = run_all(arguments)
+    except PolymorphKDError as error:
+        raise SystemExit(str(error)) from error
+    print(f"\n{table(runs)}")
+
+
+def run_all(arguments: argparse.Namespace) -> Runs:
+    """Every family of every seed that the file of results does not hold yet."""
+    data, quick = arguments.data, arguments.quick
+    head = heading(data, arguments.budget, quick)
+    runs: Runs = earlier(arguments.json, head, "runs")
+    for seed in range(1, (1 if quick else arguments.seeds) + 1):
+        run = runs.setdefault(str(seed), {})
+        for family in arguments.families:
+            if family not in run:
+                changes = architecture(family, quick)
+                case = make_case(data, arguments.budget, seed, arguments.work, quick, changes)
+                run[family] = judged(case, family)
+            test = run[family]["test"]
+            numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
+            print(f"{data.stem}, seed {seed}, {FAMILIES[family]}: {numbers}", flush=True)
+            if arguments.json:
+                write_json(arguments.json, {**head, "runs": runs})
+    return runs
+
+
+def heading(data: Path, budget: int, quick: bool) -> dict[str, Any]:
+    """What all runs of a file of results share; of each family the settings that act."""
+    elements = elements_of(data)
+    settings = {
+        name: acting(recipe(data.stem, elements, quick, architecture(name, quick), budget))
+        for name in FAMILIES
+    }
+    return {
+        "data": data.name, "budget": budget, "frames": fit_count(budget), "quick": quick,
+        "settings": {
+            name: {"student": one["student"]} if name == "dpmd" else {"teacher": one["teacher"]}
+            for name, one in settings.items()
+        },
+    }  # fmt: skip
+
+
+def judged(case: Case, family: str) -> dict[str, Any]:
+    """Errors of a family on the test, on frames beyond the budget and on its own.
+
+    The descriptor network, too, trains on the frames of the others alone: `fit`.
+    """
+    if family == "dpmd":
+        kind = case.settings.student.kind
+        return scored(case, lambda: load_student(kind, student(case, "fit")), SETS)
+    return scored(case, lambda: teacher(case), SETS)
+
+
+SETS = ("test", "rest", "fit")
+
+
+def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Mean and spread over the seeds of every family's test errors, as Markdown."""
+    units = [f"{q} {unit}" for q, unit in QUANTITIES.items()]
+    head = ["", "seeds", *units, "force, own frames", "training, CPU min"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for family, name in FAMILIES.items():
+        found = [run[family] for run in runs.values() if family in run]
+        if not found:
+            continue
+        columns = [[one["test"][q] for one in found] for q in QUANTITIES]
+        columns += [[one["fit"]["force"] for one in found]]
+        columns += [[one["cpu_seconds"] / 60 for one in found]]
+        lines.append(f"| {name} | {len(found)} | {' | '.join(map(spread, columns))} |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    """Mean, and standard deviation where there are several."""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{deviation}"
+
+
+if __name__ == "__main__":
+    main()
