@@ -50,6 +50,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@for n in 10 12 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json --estimate || exit 1; done
 	@$(DISTILL) --data $(DATA)/Cu.extxyz --budget 10 --json $(RESULTS)_Cu_10.json --estimate
 	@$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json --estimate
+	@$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json --estimate
 	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
 	for n in 10 12 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json || exit 1; done
@@ -57,6 +58,8 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --cost --json $(RESULTS)_Si_small.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json
 	$(BIN)/python docs/images/make_evidence_figure.py
+	$(MAKE) env-teachers
+	$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images

@@ -25,7 +25,7 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from evidence.case import Case, acting, architecture, elements_of, fit_count, make_case, recipe
-from evidence.results import earlier
+from evidence.results import earlier, estimated, measured
 from evidence.stages import scored, student, teacher
 from polymorphkd.errors import PolymorphKDError
 from polymorphkd.provenance import write_json
@@ -46,11 +46,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 1")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
+    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
     parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
+        if arguments.estimate:
+            print(estimate(arguments))
+            return
         runs = run_all(arguments)
     except PolymorphKDError as error:
         raise SystemExit(str(error)) from error
@@ -102,6 +106,19 @@ def judged(case: Case, family: str) -> dict[str, Any]:
         kind = case.settings.student.kind
         return scored(case, lambda: load_student(kind, student(case, "fit")), SETS)
     return scored(case, lambda: teacher(case), SETS)
+
+
+def estimate(arguments: argparse.Namespace) -> str:
+    """What a run will take, from the CPU seconds of earlier ones, in one sentence."""
+    data = arguments.data.name
+    done = earlier(arguments.json, heading(arguments.data, arguments.budget, False), "runs")
+    wanted = [
+        family
+        for seed in range(1, arguments.seeds + 1)
+        for family in arguments.families
+        if family not in done.get(str(seed), {})
+    ]
+    return estimated(data, wanted, measured("architectures_*.json", data))
 
 
 SETS = ("test", "rest", "fit")

@@ -30,7 +30,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import yaml
 from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
-from evidence.results import earlier
+from evidence.results import earlier, estimated, measured
 from evidence.stages import cost, scored, student, supplementary, teacher
 from polymorphkd.errors import InputError, PolymorphKDError
 from polymorphkd.provenance import write_json
@@ -41,7 +41,6 @@ DISTILLED = "dnn-kd"
 SCANNED = f"{DISTILLED} "
 """Before the name of an entry of the scan."""
 
-RESULTS = Path(__file__).resolve().parent / "results"
 Runs = dict[str, dict[str, Any]]
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
@@ -214,14 +213,6 @@ def estimate(arguments: argparse.Namespace) -> str:
     """What a run will take, from the CPU seconds of earlier ones, in one sentence."""
     data = arguments.data
     head = heading(data, arguments.budget, False, own_settings(arguments))
-    known: dict[str, list[float]] = {}
-    for path in sorted(RESULTS.glob("distillation_*.json")):
-        found = json.loads(path.read_text())
-        if found["data"] == data.name and not found["quick"]:
-            for run in found["runs"].values():
-                for name, numbers in run.items():
-                    if "cpu_seconds" in numbers:  # absent where a run went on from pieces
-                        known.setdefault(name, []).append(numbers["cpu_seconds"])
     done = earlier(arguments.json, head, "runs")
     wanted = [
         name
@@ -229,13 +220,7 @@ def estimate(arguments: argparse.Namespace) -> str:
         for name, differs in models(arguments).items()
         if not holds(done.get(str(seed), {}), name, differs)
     ]
-    if not wanted:
-        return f"{data.name}: nothing is left to do"
-    costs = {name: known.get(name) or known.get(name.partition(" ")[0]) for name in wanted}
-    hours = sum(statistics.fmean(costs[name] or [0.0]) for name in wanted) / 3600
-    text = f"{data.name}: {len(wanted)} trainings with their labels, {hours:.1f} core hours"
-    unknown = sorted(name for name, cost in costs.items() if not cost)
-    return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
+    return estimated(data.name, wanted, measured("distillation_*.json", data.name))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from polymorphkd.cli import main
 from polymorphkd.curves import read_curves
+from polymorphkd.plots.learning import draw_teachers
 
 
 def teacher_line(epoch: int, force: float) -> str:
@@ -47,6 +49,21 @@ def test_running_and_ended_trainings_are_read(running):
     assert teachers["model 1"]["force_meV_per_A"].tolist() == pytest.approx([200, 100])
     assert list(students) == ["dnn"]
     assert students["dnn"]["step"].tolist() == [1, 50, 100, 101, 120]
+
+
+def test_a_restart_follows_on_what_was_before(running):
+    again = running / "teacher" / "work_1" / "restart_1" / "results"
+    again.mkdir(parents=True)
+    (again / "teacher_run-1_train.txt").write_text(teacher_line(0, 0.15) + teacher_line(1, 0.04))
+    curve = read_curves(running)[0]["model 1"]
+    assert curve["epoch"].tolist() == [0, 1, 2, 3]
+    assert curve["restart"].tolist() == [0, 0, 1, 1]
+    assert curve["force_meV_per_A"].tolist() == pytest.approx([200, 100, 150, 40])
+    fig, axes = plt.subplots()
+    draw_teachers(axes, {"model 1": curve}, "force_meV_per_A")
+    assert [text.get_text().strip() for text in axes.texts] == ["model 1 begins anew"]
+    assert axes.texts[0].get_position()[0] == 2
+    plt.close(fig)
 
 
 def test_the_command_draws_them_and_says_where_they_are(running, capsys):

@@ -32,7 +32,8 @@ def time_unit(curve: pd.DataFrame) -> str:
 
 
 def draw_teachers(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -> None:
-    """Validation error of every teacher per epoch or step; MACE's stage two is marked."""
+    """Validation error of every teacher per epoch or step; MACE's stage two and restarts are
+    marked."""
     unit = "epoch"
     for i, (name, curve) in enumerate(curves.items()):
         unit = time_unit(curve)
@@ -40,16 +41,25 @@ def draw_teachers(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -
             curve[unit], curve[column], color=MODELS["teacher"].colour,
             alpha=1 - 0.6 * i / max(len(curves), 1), label=name if len(curves) > 1 else None,
         )  # fmt: skip
-        stages = curve.get("stage", pd.Series(1, index=curve.index))
-        second = curve.loc[stages == 2, unit]
-        if i == 0 and len(second):
-            axes.axvline(second.min(), color="#8A9099", ls=":", lw=1.2)
-            axes.text(second.min(), 1, " stage two", transform=axes.get_xaxis_transform(),
-                      va="top", fontsize=8.5, color="#555B63")  # fmt: skip
+        if i == 0:
+            _mark(axes, curve[unit], curve.get("stage"), 2, "stage two")
+        _mark(axes, curve[unit], curve.get("restart"), 1, f"{name} begins anew", 1 + i)
     if len(curves) > 1:
         axes.legend()
     axes.set(xlabel=unit, ylabel=TEACHER[column], yscale="log", title="teacher, validation set")
     plain_log(axes.yaxis)
+
+
+def _mark(
+    axes: Axes, time: pd.Series, column: pd.Series | None, value: int, text: str, line: int = 0
+) -> None:
+    """A dotted line where a column first has a value, with a text so many lines from the top."""
+    if column is None or not (column == value).any():
+        return
+    place = time[column == value].min()
+    axes.axvline(place, color="#8A9099", ls=":", lw=1.2)
+    axes.text(place, 1 - 0.07 * line, f" {text}", transform=axes.get_xaxis_transform(), va="top",
+              fontsize=8.5, color="#555B63")  # fmt: skip
 
 
 def draw_students(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -> None:

@@ -177,6 +177,12 @@ def training_section(run: Run) -> Section:
         caption = "Errors of the teacher on the validation set while it trains."
         if any("stage" in point for m in run.teachers.values() for point in m["learning_curve"]):
             caption += " Stage two weighs energies and stresses more."
+        again = [k for k, m in run.teachers.items() if m.get("restarts")]
+        if again:
+            caption += (
+                f" {', '.join(again)}: training frames had been left unlearned, and it trained on "
+                "from its weights with a fresh optimiser."
+            )
         starts = {m["foundation"]["file"] for m in run.teachers.values() if "foundation" in m}
         if starts:
             caption += f" The training started from the weights of {', '.join(sorted(starts))}."
