@@ -17,7 +17,6 @@ times the students in LAMMPS.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import statistics
