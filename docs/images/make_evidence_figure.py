@@ -19,9 +19,10 @@ RESULTS = HERE.parents[1] / "benchmarks" / "results"
 SETS = {
     "distillation_Si.json": "Si, 40\nmedium",
     "distillation_Si_small.json": "Si, 40\nsmall",
-    "distillation_Mo_20.json": "Mo, 20\nmedium",
-    "distillation_Mo_10.json": "Mo, 10\nmedium",
     "distillation_Cu_10.json": "Cu, 10\nmedium",
+    "distillation_Mo_10.json": "Mo, 10\nmedium",
+    "distillation_Mo_12.json": "Mo, 12\nmedium",
+    "distillation_Mo_20.json": "Mo, 20\nmedium",
 }
 QUANTITIES = {
     "force": "force (meV/Å)",
