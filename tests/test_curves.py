@@ -8,6 +8,7 @@ import pytest
 from polymorphkd.cli import main
 from polymorphkd.curves import read_curves
 from polymorphkd.plots.learning import draw_teachers
+from polymorphkd.teacher.curve import learning_curve
 
 
 def teacher_line(epoch: int, force: float) -> str:
@@ -55,14 +56,18 @@ def test_a_restart_follows_on_what_was_before(running):
     again = running / "teacher" / "work_1" / "restart_1" / "results"
     again.mkdir(parents=True)
     (again / "teacher_run-1_train.txt").write_text(teacher_line(0, 0.15) + teacher_line(1, 0.04))
+    third = running / "teacher" / "work_1" / "restart_2" / "results"
+    third.mkdir(parents=True)
+    (third / "teacher_run-1_train.txt").write_text(teacher_line(0, 0.03))
     curve = read_curves(running)[0]["model 1"]
-    assert curve["epoch"].tolist() == [0, 1, 2, 3]
-    assert curve["restart"].tolist() == [0, 0, 1, 1]
-    assert curve["force_meV_per_A"].tolist() == pytest.approx([200, 100, 150, 40])
+    assert learning_curve(running / "teacher" / "work_1", restarts=1)[-1]["epoch"] == 3
+    assert curve["epoch"].tolist() == [0, 1, 2, 3, 4]
+    assert curve["restart"].tolist() == [0, 0, 1, 1, 2]
+    assert curve["force_meV_per_A"].tolist() == pytest.approx([200, 100, 150, 40, 30])
     fig, axes = plt.subplots()
     draw_teachers(axes, {"model 1": curve}, "force_meV_per_A")
-    assert [text.get_text().strip() for text in axes.texts] == ["model 1 begins anew"]
-    assert axes.texts[0].get_position()[0] == 2
+    assert [text.get_text().strip() for text in axes.texts] == ["model 1 restarts"] * 2
+    assert [text.get_position()[0] for text in axes.texts] == [2, 4]
     plt.close(fig)
 
 

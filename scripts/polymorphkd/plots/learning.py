@@ -43,7 +43,9 @@ def draw_teachers(axes: Axes, curves: Mapping[str, pd.DataFrame], column: str) -
         )  # fmt: skip
         if i == 0:
             _mark(axes, curve[unit], curve.get("stage"), 2, "stage two")
-        _mark(axes, curve[unit], curve.get("restart"), 1, f"{name} begins anew", 1 + i)
+        again = curve.get("restart")
+        for number in range(1, 1 + int(0 if again is None else again.max())):
+            _mark(axes, curve[unit], again, number, f"{name} restarts", i + number)
     if len(curves) > 1:
         axes.legend()
     axes.set(xlabel=unit, ylabel=TEACHER[column], yscale="log", title="teacher, validation set")

@@ -169,6 +169,20 @@ def _not_learned(run: Run) -> str:
     )
 
 
+def _restarts(run: Run) -> str:
+    """Which models were restarted, because of which frames, and whether it helped."""
+    text = ""
+    for name, metrics in run.teachers.items():
+        for record in metrics.get("restarts", []):
+            frames = ", ".join(one["frame_id"] for one in record["unlearned"])
+            end = "learned more of them" if record["kept"] else "was no better and is left out"
+            text += (
+                f" {name} had left its training frames {frames} unlearned (are their labels "
+                f"right?); a warm restart {end}."
+            )
+    return text
+
+
 def training_section(run: Run) -> Section:
     """Learning curves of teacher and students."""
     blocks: list[Block] = []
@@ -177,12 +191,7 @@ def training_section(run: Run) -> Section:
         caption = "Errors of the teacher on the validation set while it trains."
         if any("stage" in point for m in run.teachers.values() for point in m["learning_curve"]):
             caption += " Stage two weighs energies and stresses more."
-        again = [k for k, m in run.teachers.items() if m.get("restarts")]
-        if again:
-            caption += (
-                f" {', '.join(again)}: training frames had been left unlearned, and it trained on "
-                "from its weights with a fresh optimiser."
-            )
+        caption += _restarts(run)
         starts = {m["foundation"]["file"] for m in run.teachers.values() if "foundation" in m}
         if starts:
             caption += f" The training started from the weights of {', '.join(sorted(starts))}."

@@ -53,8 +53,9 @@ class Mace(Section):
         1,
         ge=0,
         le=9,
-        description="How often a model that left training frames unlearned trains on from its "
-        "own weights, over the same schedule with a fresh optimiser",
+        description="Warm restarts of a model that left training frames unlearned: the schedule "
+        "again from its own weights, with a fresh optimiser (not with max_L above 0 and more than "
+        "two layers)",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training")
     device: Literal["cpu", "cuda", "auto"] = Field("auto", description="Where to train and run")

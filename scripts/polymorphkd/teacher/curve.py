@@ -16,7 +16,9 @@ _VALIDATION = {
 """Columns of DeePMD's ``val.log``."""
 
 
-def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
+def learning_curve(
+    work: Path, stage_two: int = 0, restarts: int | None = None
+) -> list[dict[str, Any]]:
     """Validation errors so far, of whatever family trains in `work`.
 
     After a resumed training an epoch or step can occur twice; the later entry counts.
@@ -27,6 +29,8 @@ def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
         Folder of the training.
     stage_two : int
         First epoch of MACE's stage two, 0 for none.
+    restarts : int, optional
+        How many restarts of MACE count; all that have begun unless given.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def learning_curve(work: Path, stage_two: int = 0) -> list[dict[str, Any]]:
         those before) or ``step`` (other families), and the errors of
         the validation set: ``energy_meV_per_atom``, ``force_meV_per_A``, ``stress_meV_per_A3``.
     """
-    return _mace_curves(work, stage_two) or deepmd_curve(work)
+    return _mace_curves(work, stage_two, restarts) or deepmd_curve(work)
 
 
 def restart_folder(work: Path, number: int) -> Path:
@@ -53,11 +57,11 @@ def deepmd_curve(work: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _mace_curves(work: Path, stage_two: int) -> list[dict[str, Any]]:
+def _mace_curves(work: Path, stage_two: int, restarts: int | None) -> list[dict[str, Any]]:
     """Validation errors per epoch of a training and its restarts."""
     curve: list[dict[str, Any]] = []
     number, folder = 0, work
-    while part := _mace_curve(folder, stage_two):
+    while (restarts is None or number <= restarts) and (part := _mace_curve(folder, stage_two)):
         begun = curve[-1]["epoch"] + 1 if curve else 0
         curve += [{**point, "epoch": begun + point["epoch"], "restart": number} for point in part]
         number += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,40 +47,31 @@ def train(teacher: Teacher, job: TrainingJob) -> None:
     weights, and the epoch of stage two with the lowest validation loss is kept.
 
     Where frames of the training set are left unlearned (:func:`.scores.unlearned`), the
-    schedule begins anew from the weights reached, and the better model is kept.  Large gradients
-    make Adam's steps small (AMSGrad's for good), so that a frame whose gradients are large and
-    against those of the others stays out of reach; a fresh optimiser gets there from where the
-    others are learned.
+    schedule runs again from the weights reached, a warm restart, and its model is kept if it
+    learned more of them.  Large gradients make Adam's steps small (AMSGrad's for good), so that a
+    frame whose gradients are large and against those of the others stays out of reach; a fresh
+    optimiser gets there from where the others are learned.
     """
     settings = teacher.mace
     sets = {name: read_labelled(getattr(job, name), job.elements) for name in ("train", "valid")}
     device = resolve_device(settings.device)
-    with claimed(job.work, _identity(settings, job)), naming_suspects(sets["train"]):
+    with claimed(job.work, _identity(settings, job)):
         for name, frames in sets.items():  # what was checked is what MACE reads
             write_frames(job.work / f"{name}.extxyz", frames)
         references, origin = _start(settings, job, sets)
         for symbol, energy in references.items():
             logger.info("reference energy of %s: %.4f eV per atom", symbol, energy)
         training = MaceTraining(settings, job, sets, references, device)
-        trained = [training.run(job.work)]
-        while trained[-1].scores["unlearned"] and len(trained) <= settings.restarts:
-            folder = restart_folder(job.work, len(trained))
-            if not _prepare_restart(training, trained[-1], folder):
-                break
-            try:
-                trained.append(training.run(folder))
-            except DivergedError as error:
-                logger.warning("the restart is given up: %s", error)
-                break
-        best = min(trained, key=Trained.faults)
-        metrics = _metrics(training, best) | {
+        with naming_suspects(sets["train"]):
+            first = training.run(job.work)
+        kept, restarts = _restarted(training, first)
+        metrics = _metrics(training, kept, sum(one["kept"] for one in restarts)) | {
             "device": device,
-            "restarts": len(trained) - 1,
-            "resumed_from_epoch": sum(one.resumed for one in trained),
+            "restarts": restarts,
             "reference_energies_eV": references,
             **({"foundation": origin} if origin else {}),
         }
-        keep(job, metrics, sets, best.file)
+        keep(job, metrics, sets, kept.file)
 
 
 def _start(
@@ -94,6 +86,34 @@ def _start(
     return references, describe(foundation, job.foundation, references, sets["valid"])
 
 
+def _restarted(training: MaceTraining, kept: Trained) -> tuple[Trained, list[dict[str, Any]]]:
+    """The best model after the restarts, and a record of each.
+
+    A record has ``unlearned`` (the frames before it), ``valid`` (errors after it, None if it
+    was given up) and ``kept``.  One that is not kept is the last: the next would be the same.
+    """
+    records: list[dict[str, Any]] = []
+    limit = kept.scores["learned_within_meV_per_atom"]
+    while kept.scores["unlearned"] and len(records) < training.settings.restarts:
+        number = len(records) + 1
+        folder = restart_folder(training.job.work, number)
+        if not _prepare_restart(training, kept, folder):
+            break
+        record = {"unlearned": kept.scores["unlearned"], "valid": None, "kept": False}
+        records.append(record)
+        try:
+            again = training.run(folder, limit)
+        except DivergedError:
+            logger.warning("restart %d diverged; the model before it is kept", number)
+            break
+        if not again.improves(kept):
+            logger.info("restart %d is no better; the model before it is kept", number)
+            break
+        record |= {"valid": again.scores["valid"], "kept": True}
+        kept = replace(again, resumed=kept.resumed + again.resumed)
+    return kept, records
+
+
 def _prepare_restart(training: MaceTraining, last: Trained, folder: Path) -> bool:
     """Say what was not learned and write what the next training starts from, if MACE can."""
     settings, job = training.settings, training.job
@@ -103,7 +123,7 @@ def _prepare_restart(training: MaceTraining, last: Trained, folder: Path) -> boo
     except EngineError as error:
         logger.warning("no restart from these weights: %s", error)
         return False
-    logger.info("training on from these weights with a fresh optimiser: %s", folder.name)
+    logger.info("warm restart with a fresh optimiser: %s", folder.name)
     folder.mkdir(exist_ok=True)
     write_start(model, dict(training.references), settings.dtype, folder / START)
     return True
@@ -114,7 +134,7 @@ def _identity(settings: Mace, job: TrainingJob) -> str:
     unused = set(Mace.NETWORK) if job.foundation else set()
     return digest(
         {
-            "settings": settings.model_dump(mode="json", exclude={"device"} | unused),
+            "settings": settings.model_dump(mode="json", exclude={"device", "restarts"} | unused),
             "data": [digest(path.read_text()) for path in (job.train, job.valid)],
             "elements": list(job.elements),
             "seed": job.seed,
@@ -124,7 +144,7 @@ def _identity(settings: Mace, job: TrainingJob) -> str:
     )
 
 
-def _metrics(training: MaceTraining, best: Trained) -> dict[str, Any]:
+def _metrics(training: MaceTraining, kept: Trained, restarts: int) -> dict[str, Any]:
     settings, job = training.settings, training.job
     return {
         "kind": "mace",
@@ -133,8 +153,9 @@ def _metrics(training: MaceTraining, best: Trained) -> dict[str, Any]:
         "settings": settings.model_dump(
             mode="json", exclude=set(Mace.NETWORK) if job.foundation else None
         ),
-        "n_parameters": best.model.n_parameters,
+        "n_parameters": kept.n_parameters,
         "n_frames": {name: len(frames) for name, frames in training.sets.items()},
-        **best.scores,
-        "learning_curve": learning_curve(job.work, stage_two(settings)),
+        "resumed_from_epoch": kept.resumed,
+        **kept.scores,
+        "learning_curve": learning_curve(job.work, stage_two(settings), restarts),
     }

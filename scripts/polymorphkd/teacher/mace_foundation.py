@@ -70,7 +70,8 @@ def open_foundation(path: Path, settings: Mace, elements: Sequence[str]) -> Mace
     ) as error:
         raise EngineError(
             f"{path}: MACE cannot take its network over ({type(error).__name__}: {error}); "
-            "allowed are models of Bessel functions, and of two layers where max_L is above 0"
+            "allowed are models of Bessel functions, and of at most two layers where max_L is "
+            "above 0"
         ) from error
     result = MaceModel(model, "cpu", str(path))
     probe = _probe(elements, foundation.cutoff)

@@ -62,12 +62,12 @@ def _judged(work: Path) -> list[tuple[int, Path, str]]:
     }
     found = []
     for epoch, path in chain.from_iterable(_checkpoints(work).values()):
-        fault = "holds no numbers" if epoch in diverged else "" if _whole(path) else "is torn"
+        fault = "holds no numbers" if epoch in diverged else "" if whole(path) else "is torn"
         found.append((epoch, path, fault))
     return found
 
 
-def _whole(path: Path) -> bool:
+def whole(path: Path) -> bool:
     """Whether a file of PyTorch, a zip archive, has its end and the checksums of its parts."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from ase.data import atomic_numbers
 
 from ..errors import StageError
 from ..frames import Frames
 from ..settings import Mace
 from . import mace_model, mace_process
-from .mace_model import MaceModel
 from .scores import scores
 from .training import TrainingJob
 
-START = "foundation.model"
+START = "start.model"
 """Model in the folder of a training that it starts from; without it from random weights."""
+
+WORSE = 1.2
+"""Ratio of validation force errors beyond which a restart has spoilt the model."""
 
 _NAME = "teacher"
 _DONE = "trained.model"
@@ -32,7 +35,7 @@ class Trained:
     Parameters
     ----------
     file : Path
-    model : MaceModel
+    n_parameters : int
     scores : dict
         See :func:`.scores.scores`.
     resumed : int
@@ -40,13 +43,18 @@ class Trained:
     """
 
     file: Path
-    model: MaceModel
+    n_parameters: int
     scores: dict[str, Any]
     resumed: int
 
-    def faults(self) -> tuple[int, float]:
-        """What is compared between models, less is better: frames not learned, then forces."""
-        return len(self.scores["unlearned"]), self.scores["valid"]["force_meV_per_A"]
+    def improves(self, before: Trained) -> bool:
+        """Whether it learned more frames, by the same limit, and still predicts the others.
+
+        Errors that are no numbers are no improvement.
+        """
+        force, force_before = (one.scores["valid"]["force_meV_per_A"] for one in (self, before))
+        fewer = len(self.scores["unlearned"]) < len(before.scores["unlearned"])
+        return fewer and bool(force <= WORSE * force_before)
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,13 @@ class MaceTraining:
     references: Mapping[str, float]
     device: str
 
-    def run(self, folder: Path) -> Trained:
-        """Train in a folder, or take what was trained there before the job was killed."""
+    def run(self, folder: Path, limit: float | None = None) -> Trained:
+        """Train in a folder, or take what was trained there before the job was killed.
+
+        `limit` is that of :func:`.scores.unlearned`.
+        """
         done, resumed = folder / _DONE, self.settings.epochs
-        if not done.is_file():
+        if not (done.is_file() and mace_process.whole(done)):
             arguments = _arguments(self, folder)
             resumed = mace_process.run(arguments, folder, self.settings.epochs, self.job.threads)
             suffix = "_stagetwo" if stage_two(self.settings) else ""
@@ -83,7 +94,12 @@ class MaceTraining:
                 raise StageError(f"teacher: mace_run_train ended without writing {written}")
             os.replace(written, done)
         model = mace_model.load(done, self.settings, self.job.elements)
-        return Trained(done, model, scores(self.sets, model.predict), resumed)
+        found = scores(self.sets, model.predict, limit)
+        n_parameters = model.n_parameters
+        del model
+        if torch.cuda.is_available():  # a restart, another process, needs the memory
+            torch.cuda.empty_cache()
+        return Trained(done, n_parameters, found, resumed)
 
 
 def stage_two(settings: Mace) -> int:

@@ -23,7 +23,11 @@ N_NAMED = 3
 """Frames that a warning names."""
 
 
-def scores(sets: Mapping[str, Frames], predict: Callable[[Frames], Frames]) -> dict[str, Any]:
+def scores(
+    sets: Mapping[str, Frames],
+    predict: Callable[[Frames], Frames],
+    limit: float | None = None,
+) -> dict[str, Any]:
     """Errors on each set, and the training frames that were not learned.
 
     Parameters
@@ -32,16 +36,22 @@ def scores(sets: Mapping[str, Frames], predict: Callable[[Frames], Frames]) -> d
         Labelled frames by name; ``train`` is one of them.
     predict : callable
         Labels by the model.
+    limit : float, optional
+        See :func:`unlearned`; what :func:`learned_within` says unless given.
 
     Returns
     -------
     dict
-        For each name what :func:`rmse` says, and ``unlearned``, see :func:`unlearned`.
+        For each name what :func:`rmse` says, ``learned_within_meV_per_atom`` (the limit) and
+        ``unlearned``, see :func:`unlearned`.
     """
     predicted = {name: predict(frames) for name, frames in sets.items()}
+    train = sets["train"], predicted["train"]
+    within = learned_within(*train) if limit is None else limit
     return {
         **{name: rmse(frames, predicted[name]) for name, frames in sets.items()},
-        "unlearned": unlearned(sets["train"], predicted["train"]),
+        "learned_within_meV_per_atom": within,
+        "unlearned": unlearned(*train, within),
     }
 
 
@@ -70,24 +80,40 @@ def rmse(reference: Frames, predicted: Frames) -> dict[str, float | None]:
     }
 
 
-def unlearned(reference: Frames, predicted: Frames) -> list[dict[str, Any]]:
+def _energy_errors(reference: Frames, predicted: Frames) -> np.ndarray:
+    """Predicted minus reference energy of each frame, meV/atom."""
+    errors: np.ndarray = labels_of(predicted)[0] - labels_of(reference)[0]
+    return 1e3 * errors / reference.n_atoms
+
+
+def learned_within(reference: Frames, predicted: Frames) -> float:
+    """Energy error (meV/atom) of a training frame beyond which it is not learned."""
+    errors = np.abs(_energy_errors(reference, predicted))
+    return max(LEARNED, UNLEARNED * float(np.median(errors)))
+
+
+def unlearned(reference: Frames, predicted: Frames, limit: float) -> list[dict[str, Any]]:
     """Training frames whose energy the model has wrong, though it has those of the others.
 
     The label is wrong, or the frame is unlike the others and the training did not get there.
+
+    Parameters
+    ----------
+    reference, predicted : Frames
+    limit : float
+        Energy error (meV/atom) that counts as learned; a prediction that is no number does not.
 
     Returns
     -------
     list of dict
         ``frame_id`` and ``energy_error_meV_per_atom`` (with sign), the worst first.
     """
-    energies = labels_of(predicted)[0] - labels_of(reference)[0]
-    errors = 1e3 * energies / reference.n_atoms
-    limit = max(UNLEARNED * float(np.median(np.abs(errors))), LEARNED)
+    errors = _energy_errors(reference, predicted)
     ids = reference.frame_ids()
     return [
         {"frame_id": str(ids[i]), "energy_error_meV_per_atom": float(errors[i])}
         for i in np.argsort(-np.abs(errors), kind="stable")
-        if abs(errors[i]) > limit
+        if not abs(errors[i]) <= limit
     ]
 
 
