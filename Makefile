@@ -58,8 +58,6 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --cost --json $(RESULTS)_Si_small.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json
 	$(BIN)/python docs/images/make_evidence_figure.py
-	$(MAKE) env-teachers
-	$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
 	$(MAKE) evidence-transfer
 	$(BIN)/python benchmarks/learning.py --json benchmarks/results/learning_Al.json --figures docs/images
@@ -67,6 +65,8 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(DISTILL) --data results/Al_set/Al.extxyz --scan --json $(RESULTS)_Al.json
 	$(MAKE) demo
 	$(BIN)/python benchmarks/speed.py --results results/Al --json benchmarks/results/speed.json
+	$(MAKE) env-teachers
+	$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json
 
 evidence-transfer: $(STAMP) ## labels of aluminium whose library is that of copper
 	$(BIN)/snakemake --until merge_library --config 'materials=[Cu_library]'

@@ -6,7 +6,11 @@ train on the same frames of it, and all are judged on the published test set.
 
     python benchmarks/architectures.py --data FILE.extxyz --budget 40 --json OUT
 
-NequIP and DPA-3 need the environment of `make env-teachers`.  --work keeps what was made, by its
+Every family has its own schedule: MACE that of its material, with its best epoch; DPMD the
+student's, of many more and cheaper steps; NequIP and DPA-3 as many steps as stand in the recipe, with
+loss weights that were not tuned.  So the table compares what a core reaches in about half an
+hour, not what an architecture can reach.  NequIP and DPA-3 need the environment of `make
+env-teachers`.  --work keeps what was made, by its
 settings, and OUT is written after every model: a run that was stopped goes on from there.
 Settings: `architectures` of benchmarks/evidence/recipes.yaml beside those of the material.
 """
@@ -26,10 +30,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from evidence.case import Case, acting, architecture, elements_of, fit_count, make_case, recipe
 from evidence.results import earlier, estimated, measured
-from evidence.stages import scored, student, teacher
+from evidence.stages import scored, student, teacher, teacher_folder
 from polymorphkd.errors import PolymorphKDError
-from polymorphkd.provenance import write_json
+from polymorphkd.provenance import read_json, write_json
 from polymorphkd.student import load_student
+from polymorphkd.teacher import check_teacher
 
 FAMILIES = {"mace": "MACE", "nequip": "NequIP", "dpa": "DPA-3", "dpmd": "DPMD (se_e2_a)"}
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
@@ -66,6 +71,7 @@ def run_all(arguments: argparse.Namespace) -> Runs:
     data, quick = arguments.data, arguments.quick
     head = heading(data, arguments.budget, quick)
     runs: Runs = earlier(arguments.json, head, "runs")
+    check_environments(arguments)
     for seed in range(1, (1 if quick else arguments.seeds) + 1):
         run = runs.setdefault(str(seed), {})
         for family in arguments.families:
@@ -79,6 +85,16 @@ def run_all(arguments: argparse.Namespace) -> Runs:
             if arguments.json:
                 write_json(arguments.json, {**head, "runs": runs})
     return runs
+
+
+def check_environments(arguments: argparse.Namespace) -> None:
+    """Raise EngineError before any training if a family's environment is absent."""
+    data, quick = arguments.data, arguments.quick
+    for family in arguments.families:
+        if family != "dpmd":
+            changes = architecture(family, quick)
+            settings = recipe(data.stem, elements_of(data), quick, changes, arguments.budget)
+            check_teacher(settings.teacher, [], settings.elements)
 
 
 def heading(data: Path, budget: int, quick: bool) -> dict[str, Any]:
@@ -105,7 +121,13 @@ def judged(case: Case, family: str) -> dict[str, Any]:
     if family == "dpmd":
         kind = case.settings.student.kind
         return scored(case, lambda: load_student(kind, student(case, "fit")), SETS)
-    return scored(case, lambda: teacher(case), SETS)
+    metrics = teacher_folder(case) / "0.json"
+    trained_before = metrics.is_file()
+    found = scored(case, lambda: teacher(case), SETS)
+    if trained_before:
+        del found["cpu_seconds"]
+    found["origin"]["versions"] |= read_json(metrics)["versions"]  # of the environment it ran in
+    return found
 
 
 def estimate(arguments: argparse.Namespace) -> str:
@@ -135,13 +157,15 @@ def table(runs: Mapping[str, Mapping[str, Any]]) -> str:
             continue
         columns = [[one["test"][q] for one in found] for q in QUANTITIES]
         columns += [[one["fit"]["force"] for one in found]]
-        columns += [[one["cpu_seconds"] / 60 for one in found]]
+        columns += [[one["cpu_seconds"] / 60 for one in found if "cpu_seconds" in one]]
         lines.append(f"| {name} | {len(found)} | {' | '.join(map(spread, columns))} |")
     return "\n".join(lines)
 
 
 def spread(values: list[float]) -> str:
-    """Mean, and standard deviation where there are several."""
+    """Mean, and standard deviation where there are several; nothing of no values."""
+    if not values:
+        return ""
     deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.1f}{deviation}"
 

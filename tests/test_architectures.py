@@ -53,6 +53,18 @@ def test_families_of_the_second_environment_take_part(labelled, family, monkeypa
     check(run(labelled, family), family)
 
 
+def test_a_missing_environment_is_told_before_any_training(labelled):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--data", str(labelled), "--budget", str(BUDGET), "--quick",
+         "--work", "work", "--families", "dpmd", "nequip"],
+        cwd=labelled.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "make env-teachers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (labelled.parent / "work").exists()
+
+
 def check(found: dict, *families: str) -> None:
     """Each family was judged on all of every set."""
     assert set(found["runs"]["1"]) == set(families)

@@ -163,7 +163,7 @@ def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatc
     output.write_text(json.dumps({**head, "runs": {}}))
     small.write_text("student: {size: small}\n")
     done = run(labelled, "--estimate", "--json", str(output), "--set", str(small))
-    assert "12 trainings with their labels" in done.stdout, done.stderr
+    assert "12 trainings and what they need" in done.stdout, done.stderr
     other = run(labelled, "--estimate", "--json", str(output))
     assert "holds results of other settings" in other.stderr
 

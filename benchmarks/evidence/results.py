@@ -63,6 +63,6 @@ def estimated(data: str, wanted: Sequence[str], known: Mapping[str, Sequence[flo
         return f"{data}: nothing is left to do"
     costs = {name: known.get(name) or known.get(name.partition(" ")[0]) for name in wanted}
     hours = sum(statistics.fmean(costs[name] or [0.0]) for name in wanted) / 3600
-    text = f"{data}: {len(wanted)} trainings with their labels, {hours:.1f} core hours"
+    text = f"{data}: {len(wanted)} trainings and what they need, {hours:.1f} core hours"
     unknown = sorted(name for name, cost in costs.items() if not cost)
     return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")

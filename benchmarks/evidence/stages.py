@@ -35,10 +35,15 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "workflow/templates/in.lammps.j
 ATOMS_OF_CUBE = {"fcc": 4, "bcc": 2, "diamond": 8}
 
 
+def teacher_folder(case: Case) -> Path:
+    """Where the models of the committee and their metrics lie: 0.model, 0.json and so on."""
+    return case.folder / f"teacher-{digest(case.acting('teacher'), 6)}"
+
+
 def teacher(case: Case) -> Predictor:
     """Committee trained on the budget."""
     settings = case.settings.teacher
-    folder = case.folder / f"teacher-{digest(case.acting('teacher'), 6)}"
+    folder = teacher_folder(case)
     models = [folder / f"{k}.model" for k in range(settings.n_models)]
     for k, model in enumerate(models):
         if not model.is_file():
