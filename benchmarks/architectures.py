@@ -7,8 +7,8 @@ train on the same frames of it, and all are judged on the published test set.
     python benchmarks/architectures.py --data FILE.extxyz --budget 40 --json OUT
 
 Every family has its own schedule: MACE that of its material, with its best epoch; DPMD the
-student's, of many more and cheaper steps; NequIP and DPA-3 as many steps as stand in the recipe, with
-loss weights that were not tuned.  So the table compares what a core reaches in about half an
+student's, of many more and cheaper steps; NequIP and DPA-3 as many steps as stand in the recipe,
+with loss weights that were not tuned.  So the table compares what a core reaches in about half an
 hour, not what an architecture can reach.  NequIP and DPA-3 need the environment of `make
 env-teachers`.  --work keeps what was made, by its
 settings, and OUT is written after every model: a run that was stopped goes on from there.

@@ -8,7 +8,6 @@ coverage     equally many frames, over the whole landscape or with a hole in it
 selection    grid, random, farthest point and DIRECT at equal counts, out of both kinds
 generation   equally many generated frames or frames of MD, tested on both and on dense ones
 transfer     frames of the library of copper, elements replaced and cells rescaled, or of its own
-architectures  the families of models on one split
 
     snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
     make evidence-transfer                      # labels of the study `transfer`
@@ -50,8 +49,7 @@ from polymorphkd.errors import InputError, PolymorphKDError
 from polymorphkd.frames import Frames, concatenate, write_frames
 from polymorphkd.provenance import rng, write_json
 from polymorphkd.select import near
-from polymorphkd.settings import Settings, Split, Teacher
-from polymorphkd.teacher import BACKENDS, check_teacher
+from polymorphkd.settings import Settings, Split
 
 RESULTS = Path(__file__).resolve().parent / "results/learning_Al.json"
 COUNTS = (20, 40, 80, 160, 320)
@@ -79,9 +77,9 @@ class Study:
     seeds: int
     quick: bool
 
-    def train(self, rows: np.ndarray, seed: int, model: str = "dnn") -> Training:
+    def train(self, rows: np.ndarray, seed: int) -> Training:
         """A model of some training frames."""
-        return Training(self.data.frames.take(rows), self.settings, seed, self.work, model)
+        return Training(self.data.frames.take(rows), self.settings, seed, self.work)
 
     def pool(self, made: str | None = None) -> tuple[np.ndarray, Frames]:
         """Training frames of one kind, or of both, and their rows."""
@@ -210,32 +208,12 @@ def transfer(study: Study) -> Runs:
         yield from study.apart_and_together(orders, count, seed, tests)
 
 
-def can_train(settings: Teacher, kind: str) -> bool:
-    """Whether a family of teachers has its environment; says so where it has not."""
-    try:
-        check_teacher(settings.model_copy(update={"kind": kind}), [], ["Al"])
-    except PolymorphKDError as error:
-        print(f"architectures: {kind} is left out: {error}", file=sys.stderr)
-        return False
-    return True
-
-
-def architectures(study: Study) -> Runs:
-    """The student's family and the teachers' that can train here, on all frames of both kinds."""
-    rows = study.pool()[0][:12] if study.quick else study.pool()[0]
-    families = ["dnn", *(kind for kind in BACKENDS if can_train(study.settings.teacher, kind))]
-    for seed in range(1, study.seeds + 1):
-        for model in families:
-            yield model, seed, study.train(rows, seed, model), study.tests()
-
-
 STUDIES: dict[str, Callable[[Study], Runs]] = {
     "scaling": scaling,
     "coverage": coverage,
     "selection": selection,
     "generation": generation,
     "transfer": transfer,
-    "architectures": architectures,
 }
 
 
@@ -352,17 +330,16 @@ def draw_figures(
 def estimate(study: Study, names: Sequence[str]) -> str:
     """What the studies will take, from the CPU seconds of earlier trainings, in one sentence."""
     trainings = [t for name in names for _, _, t, _ in STUDIES[name](study)]
-    left = {t.folder: t.model for t in trainings if not t.done}
-    known: dict[str, list[float]] = {}
+    left = {t.folder for t in trainings if not t.done}
+    known: list[float] = []
     if RESULTS.is_file():
         for runs in json.loads(RESULTS.read_text())["studies"].values():
-            for case, seeds in runs.items():
-                costs = [one["cpu_seconds"] for one in seeds.values()]
-                known.setdefault(case if case in BACKENDS else "dnn", []).extend(costs)
-    hours = sum(statistics.fmean(known[m]) for m in left.values() if m in known) / 3600
-    unknown = sorted(set(left.values()) - set(known))
-    text = f"studies of Al: {len(left)} trainings, {hours:.1f} core hours"
-    return text + (f", and those of {', '.join(unknown)} (never measured)" if unknown else "")
+            for seeds in runs.values():
+                known += [one["cpu_seconds"] for one in seeds.values()]
+    text = f"studies of Al: {len(left)} trainings"
+    if not known:
+        return f"{text} (never measured)"
+    return f"{text}, {len(left) * statistics.fmean(known) / 3600:.1f} core hours"
 
 
 def heading(study: Study) -> dict[str, Any]:

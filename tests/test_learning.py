@@ -172,7 +172,7 @@ def test_transferred_frames_are_drawn_by_their_study_alone_and_their_absence_is_
         "transferred 12": {"transferred"},
         "both 12": {"generated", "transferred"},
     }
-    for name in ("scaling", "coverage", "selection", "generation", "architectures"):
+    for name in ("scaling", "coverage", "selection", "generation"):
         for _, _, training, tests in learning.STUDIES[name](study):
             for frames in (training.frames, *tests.values()):
                 assert "transferred" not in set(frames.meta["made"])

@@ -22,7 +22,6 @@ from polymorphkd.select.split import groups
 from polymorphkd.settings import Landscape, Settings, Split
 from polymorphkd.student import TrainingJob as StudentJob
 from polymorphkd.student import load_student, train_student
-from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 
 from .origin import origin
 from .results import PACKAGES
@@ -129,22 +128,20 @@ def _held_out(frames: Frames) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Training:
-    """One model of a study."""
+    """One student of a study, on DFT labels alone."""
 
     frames: Frames
     settings: Settings
     seed: int
     work: Path
-    model: str = "dnn"
 
     @property
     def folder(self) -> Path:
         """Named by the frames, the settings and the seed: trainings are made once."""
         settings = self.settings.model_dump(mode="json")
-        own = settings["student" if self.model == "dnn" else "teacher"]
         energies = np.asarray(self.frames.energy).round(6).tolist()
         labels = sorted(zip(self.frames.frame_ids(), energies, strict=True))
-        content = json.dumps([labels, self.model, self.seed, own])
+        content = json.dumps([labels, "dnn", self.seed, settings["student"]])
         return self.work / hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def run(self) -> Predictor:
@@ -157,7 +154,7 @@ class Training:
         write_frames(check, self.frames.take(np.sort(order[:count])))
         write_frames(fit, self.frames.take(np.sort(order[count:])))
         started = cpu_seconds()
-        made = (self._student if self.model == "dnn" else self._teacher)(fit, check)
+        made = self._student(fit, check)
         if not self.done:
             cost = cpu_seconds() - started
             write_json(folder / MADE, {"cpu_seconds": cost, "origin": origin(*PACKAGES)})
@@ -173,22 +170,6 @@ class Training:
             job = StudentJob(fit, check, None, self.folder, self.settings.elements, self.seed)
             train_student(self.settings.student, job)
         return load_student(self.settings.student.kind, self.folder / "model.pb")
-
-    def _teacher(self, fit: Path, check: Path) -> Predictor:
-        settings = self.settings.teacher.model_copy(update={"kind": self.model})
-        model = self.folder / "teacher.model"
-        if not model.is_file():
-            job = TrainingJob(
-                train=fit,
-                valid=check,
-                model=model,
-                metrics=self.folder / "metrics.json",
-                work=self.folder / "work",
-                elements=self.settings.elements,
-                seed=self.seed,
-            )
-            train_teacher(settings, job)
-        return load_teacher(settings, [model], self.settings.elements)
 
     def frame_errors(self, frames: Frames) -> np.ndarray:
         """Force RMSE of the model on every frame, meV/Å."""
