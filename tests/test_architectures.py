@@ -65,6 +65,20 @@ def test_a_missing_environment_is_told_before_any_training(labelled):
     assert not (labelled.parent / "work").exists()
 
 
+KEPT = SCRIPT.parent / "results" / "architectures_Si.json"
+
+
+def test_results_that_are_kept_are_those_of_the_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from evidence.case import acting, architecture, recipe
+
+    found = json.loads(KEPT.read_text())
+    for family, kept in found["settings"].items():
+        settings = recipe("Si", ["Si"], False, architecture(family, False), found["budget"])
+        part = "student" if family == "dpmd" else "teacher"
+        assert kept == {part: acting(settings)[part]}
+
+
 def check(found: dict, *families: str) -> None:
     """Each family was judged on all of every set."""
     assert set(found["runs"]["1"]) == set(families)
