@@ -10,6 +10,15 @@ from ase.calculators.emt import EMT
 from polymorphkd.frames import from_atoms, write_frames
 
 
+def label(atoms: Atoms) -> None:
+    """Write energy, forces and stress by EMT under the REF_ keys."""
+    atoms.calc = EMT()
+    atoms.info["REF_energy"] = atoms.get_potential_energy()
+    atoms.info["REF_stress"] = atoms.get_stress()
+    atoms.arrays["REF_forces"] = atoms.get_forces()
+    atoms.calc = None
+
+
 def write_labelled(
     path: Path, cell: Atoms, n: int, n_test: int, strains: tuple[float, float],
     rattle: float | tuple[float, float],
@@ -27,11 +36,7 @@ def write_labelled(
         atoms.set_cell(atoms.cell @ strain, scale_atoms=True)
         amplitude = random.uniform(*rattle) if isinstance(rattle, tuple) else rattle
         atoms.rattle(amplitude, rng=random)
-        atoms.calc = EMT()
-        atoms.info["REF_energy"] = atoms.get_potential_energy()
-        atoms.info["REF_stress"] = atoms.get_stress()
-        atoms.arrays["REF_forces"] = atoms.get_forces()
-        atoms.calc = None
+        label(atoms)
         images.append(atoms)
     split = ["test"] * n_test + ["train"] * (n - n_test)
     write_frames(path, from_atoms(images).with_meta(split=split))

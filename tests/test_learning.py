@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
-from ase.calculators.emt import EMT
+from labelled_by_emt import label
 from matplotlib.image import imread
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.readers import read_frames
@@ -31,11 +31,7 @@ def results(tmp_path) -> Path:
         for _ in range(40):
             atoms = bulk("Al", "fcc", a=random.uniform(3.5, 4.4), cubic=True)
             atoms.rattle(noise * random.random(), rng=random)
-            atoms.calc = EMT()
-            atoms.info["REF_energy"] = atoms.get_potential_energy()
-            atoms.info["REF_stress"] = atoms.get_stress()
-            atoms.arrays["REF_forces"] = atoms.get_forces()
-            atoms.calc = None
+            label(atoms)
             images.append(atoms)
         folder = tmp_path / "results" / material / "label"
         folder.mkdir(parents=True)

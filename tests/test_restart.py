@@ -100,12 +100,18 @@ def test_frames_that_were_learned_need_no_restart(tmp_path):
     assert metrics_of(job)["restarts"] == []
 
 
-def test_a_job_killed_in_the_restart_does_not_repeat_what_was_before(mislabelled, monkeypatch):
-    folder = restart_folder(mislabelled.work, 1)
+def killed_in_the_restart(job: TrainingJob) -> Path:
+    """Folder of a restart that was killed after some epochs."""
+    folder = restart_folder(job.work, 1)
     killed_when(
-        train_teacher, (SETTINGS, mislabelled),
+        train_teacher, (SETTINGS, job),
         lambda _: mace_process.resume_epoch(folder) >= 3, signal.SIGKILL,
     )  # fmt: skip
+    return folder
+
+
+def test_a_job_killed_in_the_restart_does_not_repeat_what_was_before(mislabelled, monkeypatch):
+    folder = killed_in_the_restart(mislabelled)
     assert not mislabelled.model.exists()
     assert len(learning_curve(mislabelled.work)) > EPOCHS  # what status and curves read
     folders = []
@@ -123,11 +129,7 @@ def test_a_job_killed_in_the_restart_does_not_repeat_what_was_before(mislabelled
 
 
 def test_a_torn_model_is_trained_again(mislabelled, monkeypatch):
-    folder = restart_folder(mislabelled.work, 1)
-    killed_when(
-        train_teacher, (SETTINGS, mislabelled),
-        lambda _: mace_process.resume_epoch(folder) >= 1, signal.SIGKILL,
-    )  # fmt: skip
+    killed_in_the_restart(mislabelled)
     trained = mislabelled.work / "trained.model"
     trained.write_bytes(trained.read_bytes()[:1000])
     train_teacher(SETTINGS, mislabelled)
