@@ -18,10 +18,8 @@ Settings: `architectures` of benchmarks/evidence/recipes.yaml beside those of th
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import statistics
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,9 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 from evidence.case import Case, acting, architecture, elements_of, fit_count, make_case, recipe
+from evidence.command import common_options, outcome
 from evidence.results import earlier, estimated, measured
 from evidence.stages import scored, student, teacher, teacher_folder
-from polymorphkd.errors import PolymorphKDError
 from polymorphkd.provenance import read_json, write_json
 from polymorphkd.student import load_student
 from polymorphkd.teacher import check_teacher
@@ -50,19 +48,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=40, help="frames that DFT labelled")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 1")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
-    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
-    parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    common_options(parser)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    try:
-        if arguments.estimate:
-            print(estimate(arguments))
-            return
-        runs = run_all(arguments)
-    except PolymorphKDError as error:
-        raise SystemExit(str(error)) from error
+    runs = outcome(arguments, estimate, run_all)
+    if runs is None:
+        return
     print(f"\n{table(runs)}")
 
 

@@ -17,10 +17,8 @@ times the students in LAMMPS.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import statistics
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import yaml
 from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
+from evidence.command import common_options, outcome
 from evidence.results import earlier, estimated, measured
 from evidence.stages import cost, scored, student, supplementary, teacher
-from polymorphkd.errors import InputError, PolymorphKDError
+from polymorphkd.errors import InputError
 from polymorphkd.provenance import write_json
 from polymorphkd.student import load_student
 
@@ -119,20 +118,12 @@ def main() -> None:
     parser.add_argument(
         "--cost", action="store_true", help="time the students in LAMMPS; let nothing else run"
     )
-    parser.add_argument("--work", type=Path, default=Path("results/evidence"), help="folder")
     parser.add_argument("--set", type=Path, help="YAML file of settings that win over the recipe")
-    parser.add_argument("--estimate", action="store_true", help="only say how long it will take")
-    parser.add_argument("--quick", action="store_true", help="minutes: shows that it runs")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    common_options(parser)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    try:
-        if arguments.estimate:
-            print(estimate(arguments))
-            return
-        runs = run_all(arguments)
-    except PolymorphKDError as error:
-        raise SystemExit(str(error)) from error
+    runs = outcome(arguments, estimate, run_all)
+    if runs is None:
+        return
     print(f"\n{table(runs)}\n\n{', '.join(commits(runs))}")
     for quantity, gain in gains(runs).items():
         print(f"dnn-kd against dnn, {quantity}: {100 * gain:+.0f} %")
