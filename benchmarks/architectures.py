@@ -28,15 +28,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from evidence.case import Case, acting, architecture, elements_of, fit_count, make_case, recipe
 from evidence.command import common_options, outcome
-from evidence.results import earlier, estimated, measured
+from evidence.results import Results, Runs, earlier, estimated, measured
 from evidence.stages import scored, student, teacher, teacher_folder
-from polymorphkd.provenance import read_json, write_json
+from polymorphkd.provenance import read_json
 from polymorphkd.student import load_student
 from polymorphkd.teacher import check_teacher
 
 FAMILIES = {"mace": "MACE", "nequip": "NequIP", "dpa": "DPA-3", "dpmd": "DPMD (se_e2_a)"}
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
-Runs = dict[str, dict[str, Any]]
 
 
 def main() -> None:
@@ -60,21 +59,18 @@ def run_all(arguments: argparse.Namespace) -> Runs:
     """Every family of every seed that the file of results does not hold yet."""
     data, quick = arguments.data, arguments.quick
     head = heading(data, arguments.budget, quick)
-    runs: Runs = earlier(arguments.json, head, "runs")
+    results = Results(arguments.json, head)
     check_environments(arguments)
     for seed in range(1, (1 if quick else arguments.seeds) + 1):
-        run = runs.setdefault(str(seed), {})
         for family in arguments.families:
-            if family not in run:
+            if family not in results.runs.get(str(seed), {}):
                 changes = architecture(family, quick)
                 case = make_case(data, arguments.budget, seed, arguments.work, quick, changes)
-                run[family] = judged(case, family)
-            test = run[family]["test"]
+                results.put(seed, family, judged(case, family))
+            test = results.runs[str(seed)][family]["test"]
             numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
             print(f"{data.stem}, seed {seed}, {FAMILIES[family]}: {numbers}", flush=True)
-            if arguments.json:
-                write_json(arguments.json, {**head, "runs": runs})
-    return runs
+    return results.runs
 
 
 def check_environments(arguments: argparse.Namespace) -> None:

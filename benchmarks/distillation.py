@@ -8,7 +8,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
     python benchmarks/distillation.py --data FILE.extxyz --budget 40 --seeds 3 --json OUT
 
 --work keeps what was made, by its settings, and OUT is written after every model: a run that was
-stopped goes on from there.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+stopped goes on from there.  Several runs at once may fill the same OUT and share --work, if no two
+make the same model: give each its seeds (--first-seed and --seeds) or --models.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
 
 --scan trains `dnn-kd` again for every entry of `student.scan`, of the recipe or of --set.  --cost
 times the students in LAMMPS.
@@ -28,10 +29,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import yaml
 from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
 from evidence.command import common_options, outcome
-from evidence.results import earlier, estimated, measured
+from evidence.results import Results, Runs, earlier, estimated, measured
 from evidence.stages import cost, scored, student, supplementary, teacher
 from polymorphkd.errors import InputError
-from polymorphkd.provenance import write_json
 from polymorphkd.student import load_student
 
 MODELS = ("teacher", "dnn", "dnn-kd", "dnn-all")
@@ -39,7 +39,6 @@ DISTILLED = "dnn-kd"
 SCANNED = f"{DISTILLED} "
 """Before the name of an entry of the scan."""
 
-Runs = dict[str, dict[str, Any]]
 QUANTITIES = {"energy": "meV/atom", "force": "meV/Å", "virial": "meV/atom"}
 
 
@@ -111,6 +110,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="labelled set, extended XYZ")
     parser.add_argument("--budget", type=int, default=40, help="frames that DFT labelled")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1")
+    parser.add_argument("--first-seed", type=int, default=1, help="leave out those before it")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument(
         "--scan", action="store_true", help="dnn-kd of every entry of student.scan as well"
@@ -134,22 +134,39 @@ def run_all(arguments: argparse.Namespace) -> Runs:
     changes = own_settings(arguments)
     data, quick = arguments.data, arguments.quick
     head = heading(data, arguments.budget, quick, changes)
-    runs: Runs = earlier(arguments.json, head, "runs")
+    results = Results(arguments.json, head, lambda runs: {"kd_against_dnn": gains(runs)})
     wanted = models(arguments)
-    for seed in range(1, (1 if quick else arguments.seeds) + 1):
+    for seed in seeds(arguments)[: 1 if quick else None]:
         case = make_case(data, arguments.budget, seed, arguments.work, quick, changes)
-        run = runs.setdefault(str(seed), {})
         for name, differs in wanted.items():
-            if not holds(run, name, differs):
-                run[name] = {**differs, **run_model(case, name)}
-            if arguments.cost and name != "teacher" and "cost" not in run[name]:
-                run[name]["cost"] = cost(case, student_file(case, name))
-            test = run[name]["test"]
+            run = results.runs.get(str(seed), {})
+            if holds(run, name, differs):
+                found = run[name]
+            else:
+                found = {**differs, **run_model(case, name)}
+                results.put(seed, name, found)
+            if arguments.cost and name != "teacher" and "cost" not in found:
+                found = {**found, "cost": cost(case, student_file(case, name))}
+                results.put(seed, name, found)
+            test = found["test"]
             numbers = ", ".join(f"{q} {test[q]:.1f} {unit}" for q, unit in QUANTITIES.items())
             print(f"{case.name}, budget {case.budget}, seed {seed}, {name}: {numbers}", flush=True)
-            if arguments.json:
-                write_json(arguments.json, {**head, "runs": runs, "kd_against_dnn": gains(runs)})
-    return runs
+    return results.runs
+
+
+def seeds(arguments: argparse.Namespace) -> range:
+    """Seeds that are asked for.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    if arguments.first_seed > arguments.seeds:
+        raise InputError(
+            f"--first-seed {arguments.first_seed}: beyond the last one, --seeds {arguments.seeds}"
+        )
+    return range(arguments.first_seed, arguments.seeds + 1)
 
 
 def models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -206,7 +223,7 @@ def estimate(arguments: argparse.Namespace) -> str:
     done = earlier(arguments.json, head, "runs")
     wanted = [
         name
-        for seed in range(1, arguments.seeds + 1)
+        for seed in seeds(arguments)
         for name, differs in models(arguments).items()
         if not holds(done.get(str(seed), {}), name, differs)
     ]

@@ -1,6 +1,7 @@
 """The distillation benchmark on a small set labelled by EMT: every stage, and going on."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,13 @@ def test_every_model_is_made_judged_and_kept(labelled, tmp_path):
     assert fifth.returncode == 0, fifth.stderr
     assert json.loads(output.read_text())["runs"] == last["runs"]
 
+    sixth = run(labelled, *options, "--models", "teacher", "--seeds", "3", "--first-seed", "3")
+    assert sixth.returncode == 0, sixth.stderr
+    grown = json.loads(output.read_text())["runs"]
+    assert set(grown) == {"1", "2", "3"}
+    assert set(grown["3"]) == {"teacher"}
+    assert grown["3"]["teacher"]["test"] != grown["1"]["teacher"]["test"]
+
     other = run(labelled, *options, "--budget", "9")
     assert other.returncode != 0
     assert "holds results of other budget" in other.stderr
@@ -183,6 +191,34 @@ def test_results_that_are_kept_are_those_of_the_recipe(path, monkeypatch):
     settings = recipe(symbol, [symbol], False, changes, found["budget"])
     assert found["settings"] == acting(settings)
     assert found["teacher_frames"] == fit_count(found["budget"])
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from evidence.results import Results
+results = Results(Path("kept/out.json"), {"data": "x"}, lambda runs: {"models": len(runs)})
+for step in range(40):
+    results.put(int(sys.argv[1]), f"model {step}", {"value": step})
+"""
+
+
+def test_runs_at_once_fill_one_file(tmp_path):
+    commands = [[sys.executable, "-c", WRITER, str(seed)] for seed in (3, 1, 2)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPT.parent), *sys.path])}
+    children = [subprocess.Popen(one, cwd=tmp_path, env=environment) for one in commands]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    found = json.loads((tmp_path / "kept" / "out.json").read_text())
+    steps = {f"model {step}": {"value": step} for step in range(40)}
+    assert found == {"data": "x", "runs": {"1": steps, "2": steps, "3": steps}, "models": 3}
+    assert list(found["runs"]) == ["1", "2", "3"]
+
+
+def test_a_first_seed_beyond_the_last_is_refused(labelled):
+    done = run(labelled, "--first-seed", "4")
+    assert done.returncode == 1
+    assert "--first-seed 4: beyond the last one, --seeds 3" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_scan_of_nothing_is_refused(labelled):

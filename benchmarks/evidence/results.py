@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from polymorphkd.errors import InputError
+from polymorphkd.provenance import write_json
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 """Files that are kept."""
+
+Runs = dict[str, dict[str, Any]]
+"""By seed and name of the model."""
 
 PACKAGES = ("gpaw", "mace-torch", "torch", "deepmd-kit", "tensorflow-cpu", "numba")
 """Their versions belong to every number of a training benchmark."""
@@ -42,6 +49,53 @@ def earlier(path: Path | None, head: Mapping[str, Any], key: str) -> dict[str, A
         )
     kept: dict[str, Any] = found[key]
     return kept
+
+
+class Results:
+    """Numbers of the models of every seed, in a file that several runs may fill at once.
+
+    Parameters
+    ----------
+    path : Path or None
+        None keeps them in memory alone.
+    head : mapping
+        See :func:`earlier`.
+    summary : callable, optional
+        Further keys of the file, made from all of its runs.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        head: Mapping[str, Any],
+        summary: Callable[[Runs], Mapping[str, Any]] = lambda runs: {},
+    ) -> None:
+        self._path, self._head, self._summary = path, head, summary
+        self.runs: Runs = earlier(path, head, "runs")
+
+    def put(self, seed: int, name: str, numbers: dict[str, Any]) -> None:
+        """Add the numbers of a model, or replace them; what other runs added is read as well."""
+        if self._path is None:
+            self.runs.setdefault(str(seed), {})[name] = numbers
+            return
+        with _locked(self._path.parent):
+            self.runs = earlier(self._path, self._head, "runs")
+            self.runs.setdefault(str(seed), {})[name] = numbers
+            self.runs = {key: self.runs[key] for key in sorted(self.runs, key=int)}
+            more = self._summary(self.runs)
+            write_json(self._path, {**self._head, "runs": self.runs, **more})
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other run writes results into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def measured(pattern: str, data: str) -> dict[str, list[float]]:
