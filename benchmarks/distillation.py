@@ -9,7 +9,8 @@ teacher's labels, `dnn-all` on every training frame.  All are judged on the publ
 
 --work keeps what was made, by its settings, and OUT is written after every model: a run that was
 stopped goes on from there.  Several runs at once may fill the same OUT and share --work, if no two
-make the same model: give each its seeds (--first-seed and --seeds) or --models.  Recipes are in benchmarks/evidence/recipes.yaml; --set changes a key.
+make the same model: give each its seeds (--first-seed, --seeds) or --models.  Recipes are in
+benchmarks/evidence/recipes.yaml; --set changes a key.
 
 --scan trains `dnn-kd` again for every entry of `student.scan`, of the recipe or of --set.  --cost
 times the students in LAMMPS.
