@@ -68,7 +68,7 @@ def test_every_shipped_material_is_valid(path):
         ),
         (
             {"student": {"scan": {"a": {"size": "big"}, "b": {"deepmd": {"rcutt": 5}}}}},
-            ["student.scan.a.size: must be 'small', 'medium' or 'paper' (given: 'big')"],
+            ["student.scan.a.size: must be 'tiny', 'small', 'medium' or 'paper' (given: 'big')"],
         ),
         (
             {"student": {"scan": {"a": {"deepmd": {"rcutt": 5}}}}},

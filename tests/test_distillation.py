@@ -186,8 +186,8 @@ def test_results_that_are_kept_are_those_of_the_recipe(path, monkeypatch):
     from evidence.case import acting, fit_count, recipe
 
     found = json.loads(path.read_text())
-    symbol, small = found["data"].removesuffix(".extxyz"), path.stem.endswith("_small")
-    changes = {"student": {"size": "small"}} if small else {}
+    symbol, size = found["data"].removesuffix(".extxyz"), path.stem.rpartition("_")[2]
+    changes = {"student": {"size": size}} if size in ("tiny", "small") else {}
     settings = recipe(symbol, [symbol], False, changes, found["budget"])
     assert found["settings"] == acting(settings)
     assert found["teacher_frames"] == fit_count(found["budget"])

@@ -240,6 +240,8 @@ def test_variants_differ_only_in_data():
 def test_network_sizes_and_keys_that_win():
     small = Student.model_validate({"size": "small"}).deepmd
     assert (small.rcut, small.embedding, small.fitting) == (5.0, [8, 16, 32], [32, 32, 32])
+    tiny = Student.model_validate({"size": "tiny"}).deepmd
+    assert (tiny.rcut, tiny.embedding, tiny.fitting) == (4.0, [4, 8, 16], [32, 32])
     paper = Student.model_validate({"size": "paper", "deepmd": {"rcut": 7.0}})
     assert (paper.deepmd.rcut, paper.deepmd.fitting) == (7.0, [240] * 5)
     assert Student().deepmd == Deepmd() == Student.model_validate({"size": "medium"}).deepmd

@@ -12,6 +12,7 @@ from .base import Count, Section
 from .faults import Fault, Faults, faults
 
 SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"rcut": 4.0, "embedding": [4, 8, 16], "axis_neuron": 4, "fitting": [32, 32]},
     "small": {"rcut": 5.0, "embedding": [8, 16, 32], "axis_neuron": 4, "fitting": [32, 32, 32]},
     "medium": {},
     "paper": {"rcut": 8.0, "embedding": [32, 64, 128], "axis_neuron": 16, "fitting": [240] * 5},
@@ -77,10 +78,11 @@ class Student(Section):
     """Distilled students; dnn and dnn-kd share every setting here but the data."""
 
     kind: Literal["deepmd"] = Field("deepmd", description="Student family")
-    size: Literal["small", "medium", "paper"] = Field(
+    size: Literal["tiny", "small", "medium", "paper"] = Field(
         "medium",
-        description="Network: cutoff, embedding and fitting layers. small: 5 Å, [8, 16, 32] x 4, "
-        "[32, 32, 32]; paper: 8 Å, [32, 64, 128] x 16, five layers of 240; keys given under "
+        description="Network: cutoff, embedding and fitting layers. tiny: 4 Å (mind that it holds "
+        "at least two shells of neighbours), [4, 8, 16] x 4, [32, 32]; small: 5 Å, [8, 16, 32] x "
+        "4, [32, 32, 32]; paper: 8 Å, [32, 64, 128] x 16, five layers of 240; keys given under "
         "deepmd win",
     )
     deepmd: Deepmd = Field(Deepmd(), description="Settings of the student deepmd")
