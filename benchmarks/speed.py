@@ -32,6 +32,7 @@ from polymorphkd.label import make_engine
 from polymorphkd.provenance import read_json, rng, write_json
 from polymorphkd.seeds.prototypes import prototype
 from polymorphkd.settings import Settings
+from polymorphkd.student import POTENTIAL, copy_potential
 from polymorphkd.teacher import load_teacher
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,15 +106,13 @@ def replace_models(settings: Settings) -> Settings:
 
 
 def student(results: Path, settings: Settings, sizes: Sequence[int]) -> list[dict[str, float]]:
-    """Steps of MD in LAMMPS with the compressed model; wall time of its loop on one core."""
+    """Steps of MD in LAMMPS with the distilled model; wall time of its loop on one core."""
     found = read_json(results / "properties" / "dnn-kd.json")
     rows = []
     for n in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            (folder / "model.pb").write_bytes(
-                (results / "student" / "dnn-kd" / "model.pb").read_bytes()
-            )
+            copy_potential(results / "student" / "dnn-kd" / POTENTIAL, folder)
             example = Example(
                 settings.material, "dnn-kd", found["structure"], found["V0_A3_per_atom"],
                 settings.elements, rng(1, "speed", "example", n),

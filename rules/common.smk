@@ -165,10 +165,10 @@ def eos_files(wildcards):
 
 
 def model_files(wildcards):
-    """Files of the model that a wildcard names: the teacher's, or a compressed student."""
+    """Files of the model that a wildcard names: the teacher's, or that of a student."""
     if wildcards.model == "teacher":
         return teacher_models(wildcards)
-    return [f"results/{wildcards.material}/student/{wildcards.model}/model.pb"]
+    return [f"results/{wildcards.material}/student/{wildcards.model}/potential.lmp"]
 
 
 def teacher_metrics(wildcards):
@@ -201,8 +201,8 @@ def model_settings(wildcards):
 
 
 def student_settings(wildcards):
-    """Settings that act on a student: not those of the scan, nor the teacher's part for dnn."""
-    unused = {"scan"}
+    """Settings that act on a student: those of its family, and not the teacher's part for dnn."""
+    unused = {"scan", *settings(wildcards).student.unused}
     if "dnn" in (wildcards.get("variant"), wildcards.get("model")):
         unused |= {"dft_probability", "taught"}
     return {k: v for k, v in section("student")(wildcards).items() if k not in unused}

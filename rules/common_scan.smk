@@ -14,7 +14,8 @@ def scan_figures(wildcards):
 
 def scanned_settings(wildcards):
     """Settings of one student of the scan as plain data."""
-    return settings(wildcards).student.scanned(wildcards.entry).model_dump(mode="json")
+    student = settings(wildcards).student.scanned(wildcards.entry)
+    return student.model_dump(mode="json", exclude=student.unused)
 
 
 def scan_results(wildcards):

@@ -3,7 +3,7 @@
 
 rule check_lammps:
     input:
-        model="results/{material}/student/{variant}/model.pb",
+        model="results/{material}/student/{variant}/potential.lmp",
         properties="results/{material}/properties/{variant}.json",
         template=f"{workflow.basedir}/workflow/templates/in.lammps.j2",
     output:

@@ -7,8 +7,7 @@ use rule train_student as train_scanned with:
         valid="results/{material}/split/valid.extxyz",
         relabelled="results/{material}/relabel/labelled.extxyz",
     output:
-        model="results/{material}/student/scan/{entry}/model.pb",
-        frozen="results/{material}/student/scan/{entry}/frozen.pb",
+        model="results/{material}/student/scan/{entry}/potential.lmp",
         metrics="results/{material}/student/scan/{entry}/metrics.json",
     log:
         "results/{material}/logs/train_scanned/{entry}.log",
@@ -26,7 +25,7 @@ use rule train_student as train_scanned with:
 # The crystal is the teacher's: it is there before any student, and the same for all.
 rule measure_scanned:
     input:
-        model="results/{material}/student/scan/{entry}/model.pb",
+        model="results/{material}/student/scan/{entry}/potential.lmp",
         valid="results/{material}/split/valid.extxyz",
         crystal="results/{material}/properties/teacher.json",
         template=f"{workflow.basedir}/workflow/templates/in.lammps.j2",

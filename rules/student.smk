@@ -7,8 +7,7 @@ rule train_student:
         valid="results/{material}/split/valid.extxyz",
         relabelled=relabelled_frames,
     output:
-        model="results/{material}/student/{variant}/model.pb",
-        frozen="results/{material}/student/{variant}/frozen.pb",
+        model="results/{material}/student/{variant}/potential.lmp",
         metrics="results/{material}/student/{variant}/metrics.json",
     log:
         "results/{material}/logs/train_student/{variant}.log",

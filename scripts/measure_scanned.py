@@ -24,10 +24,13 @@ with job(snakemake.log[0], f"scan {entry}"):
         rng(params.seed, material, "deploy", "example"),
     )
     model = load_student(student.kind, files.model)
+    network = student.deepmd if student.kind == "deepmd" else student.pod
+    keys = ("rcut", "embedding", "fitting", "two_body", "three_body", "four_body", "five_body")
     result = {
         **rmse(model, read_frames(files.valid)),
         **cost(Path(files.model), Path(files.template), example, Deploy(**params.settings)),
-        **{key: getattr(student.deepmd, key) for key in ("rcut", "embedding", "fitting")},
+        "kind": student.kind,
+        **{key: getattr(network, key) for key in keys if hasattr(network, key)},
     }
     logger.info("%.1f us per atom and step", result["us_per_atom_step"])
     write_json(snakemake.output.result, result)

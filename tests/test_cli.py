@@ -292,5 +292,5 @@ def test_doctor_finds_everything_here_and_names_a_broken_engine_with_its_fix(tmp
     assert len(broken) == 1
     assert "DFT engine ase" in broken[0]
     assert "cannot compute element Si" in lines[lines.index(broken[0]) + 1]
-    for name in ("teacher mace", "student deepmd", "LAMMPS with pair style deepmd"):
+    for name in ("teacher mace", "student deepmd", "LAMMPS with pair styles deepmd, pod"):
         assert any(re.match(rf"ok\s+{name}\s+\S+ \d", line) for line in lines), done.stdout

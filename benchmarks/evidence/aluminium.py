@@ -20,8 +20,8 @@ from polymorphkd.provenance import rng, write_json
 from polymorphkd.readers import read_frames
 from polymorphkd.select.split import groups
 from polymorphkd.settings import Landscape, Settings, Split
+from polymorphkd.student import POTENTIAL, load_student, train_student
 from polymorphkd.student import TrainingJob as StudentJob
-from polymorphkd.student import load_student, train_student
 
 from .origin import origin
 from .results import PACKAGES
@@ -138,10 +138,12 @@ class Training:
     @property
     def folder(self) -> Path:
         """Named by the frames, the settings and the seed: trainings are made once."""
-        settings = self.settings.model_dump(mode="json")
+        student = self.settings.student.model_dump(
+            mode="json", exclude=self.settings.student.unused
+        )
         energies = np.asarray(self.frames.energy).round(6).tolist()
         labels = sorted(zip(self.frames.frame_ids(), energies, strict=True))
-        content = json.dumps([labels, "dnn", self.seed, settings["student"]])
+        content = json.dumps([labels, "dnn", self.seed, student])
         return self.work / hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
     def run(self) -> Predictor:
@@ -169,7 +171,7 @@ class Training:
         if not (self.folder / "metrics.json").is_file():
             job = StudentJob(fit, check, None, self.folder, self.settings.elements, self.seed)
             train_student(self.settings.student, job)
-        return load_student(self.settings.student.kind, self.folder / "model.pb")
+        return load_student(self.settings.student.kind, self.folder / POTENTIAL)
 
     def frame_errors(self, frames: Frames) -> np.ndarray:
         """Force RMSE of the model on every frame, meV/Å."""

@@ -80,7 +80,10 @@ def acting(settings: Settings) -> dict[str, Any]:
         "teacher": {key: values["teacher"][key] for key in ("kind", "n_models", family)},
         "select": select,
         **{key: values[key] for key in ("landscape", "generate", "relabel")},
-        "student": {**values["student"], "scan": {}},  # compared on the side
+        "student": {
+            **{k: v for k, v in values["student"].items() if k not in settings.student.unused},
+            "scan": {},  # compared on the side
+        },
         **({"pulay_virial": pulay} if (pulay := settings.split.pulay_virial) else {}),
     }
 

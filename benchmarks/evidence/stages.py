@@ -20,8 +20,8 @@ from polymorphkd.predict import Predictor
 from polymorphkd.provenance import digest, rng
 from polymorphkd.readers import read_frames
 from polymorphkd.select import run_rounds
+from polymorphkd.student import POTENTIAL, train_student
 from polymorphkd.student import TrainingJob as StudentJob
-from polymorphkd.student import train_student
 from polymorphkd.student.scan import cost as step_cost
 from polymorphkd.teacher import TrainingJob, load_teacher, train_teacher
 from polymorphkd.teacher.relabel import gather, relabel
@@ -113,7 +113,7 @@ def student(
     settings = case.settings.student
     settings = (settings.scanned(scanned) if scanned else settings).model_copy(update={"scan": {}})
     taught = extra.parent.name if extra else ""
-    unused = None if extra else {"dft_probability", "taught"}
+    unused = settings.unused | (set() if extra else {"dft_probability", "taught"})
     content = [settings.model_dump(mode="json", exclude_none=True, exclude=unused), train, taught]
     folder = case.folder / f"student-{digest(content, 6)}"
     if not (folder / "metrics.json").is_file():
@@ -129,10 +129,10 @@ def student(
                 seed=int(rng(case.seed, case.name, "student", 0).integers(2**31)),
             ),
         )
-    return folder / "model.pb"
+    return folder / POTENTIAL
 
 
-def cost(case: Case, model: Path) -> dict[str, Any]:
+def cost(case: Case, potential: Path) -> dict[str, Any]:
     """Cost of a step of a student in LAMMPS, one thread: us_per_atom_step, timing_atoms, origin.
 
     Of the element's crystal at the volume that ASE knows; the clock counts, so let nothing
@@ -143,7 +143,7 @@ def cost(case: Case, model: Path) -> dict[str, Any]:
     volume = state["a"] ** 3 / ATOMS_OF_CUBE[state["symmetry"]]
     random = rng(case.seed, case.name, "cost", 0)
     example = Example(case.name, "student", state["symmetry"], volume, case.elements, random)
-    found = step_cost(model, TEMPLATE, example, case.settings.deploy)
+    found = step_cost(potential, TEMPLATE, example, case.settings.deploy)
     return {**found, "origin": origin("lammps")}
 
 

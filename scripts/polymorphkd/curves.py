@@ -34,7 +34,7 @@ def read_curves(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, pd.Dat
     for variant in VARIANTS:
         metrics = folder / "student" / variant / "metrics.json"
         if metrics.is_file():
-            values = read_json(metrics)["learning_curve"]
+            values = read_json(metrics).get("learning_curve", {})  # a linear one has none
         else:
             values = student_curve(folder / "student" / variant / "work")
         students[variant] = pd.DataFrame(values)

@@ -72,8 +72,8 @@ def _imports(name: str, modules: str, distributions: str, needed: bool = True) -
 
 
 def _lammps() -> Check:
-    """Start LAMMPS and look for the pair style of the student among its styles."""
-    name = "LAMMPS with pair style deepmd"
+    """Start LAMMPS and look for the pair styles of the students among its styles."""
+    name = "LAMMPS with pair styles deepmd, pod"
     detail = f"lammps {version_of('lammps') or 'absent'}"
     try:
         done = subprocess.run(
@@ -88,7 +88,7 @@ def _lammps() -> Check:
         return Check(name, False, detail, f"{REINSTALL} ({error})")
     if done.returncode:
         return Check(name, False, detail, f"{REINSTALL} (lmp ended with {done.returncode})")
-    found = "deepmd" in done.stdout.split()
+    found = {"deepmd", "pod"} <= set(done.stdout.split())
     return Check(name, found, detail, f"the DeePMD plugin did not load; {REINSTALL}")
 
 

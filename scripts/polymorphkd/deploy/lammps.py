@@ -20,9 +20,11 @@ from ..frames import from_atoms
 from ..lammps import read_thermo, run_lammps
 from ..predict import Predictor
 from ..progress import logger
-from ..provenance import atomic_path, version_of
+from ..provenance import atomic_path
 from ..seeds.prototypes import prototype
 from ..settings import Deploy
+from ..student import POTENTIAL, copy_potential
+from ..student.potential import requirement
 from ..template import render
 
 RATTLE = 0.02
@@ -65,7 +67,7 @@ class Example:
 
 
 def write_example(folder: Path, template: Path, example: Example, settings: Deploy) -> None:
-    """Write ``in.lammps`` and ``structure.data`` beside ``model.pb`` in `folder`.
+    """Write ``in.lammps`` and ``structure.data`` beside the student in `folder`.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def write_example(folder: Path, template: Path, example: Example, settings: Depl
         timestep_ps=settings.timestep / 1000,
         steps=settings.steps,
         every=max(1, settings.steps // THERMO_LINES),
-        deepmd_version=version_of("deepmd-kit"),
+        requirement=requirement(folder / POTENTIAL),
     )
 
 
@@ -151,7 +153,7 @@ def check(
     Parameters
     ----------
     folder : Path
-        Holds ``in.lammps``, ``structure.data`` and ``model.pb``.
+        Holds ``in.lammps``, ``structure.data`` and a student.
     work : Path
         Scratch folder, emptied first.
     elements : sequence of str
@@ -195,7 +197,8 @@ def check(
 
 
 def _copy(folder: Path, work: Path) -> None:
-    for name in ("in.lammps", "structure.data", "model.pb"):
+    copy_potential(folder / POTENTIAL, work)
+    for name in ("in.lammps", "structure.data"):
         shutil.copyfile(folder / name, work / name)
 
 

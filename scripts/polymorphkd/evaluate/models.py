@@ -21,7 +21,7 @@ def load_model(name: str, files: Sequence[str | Path], settings: Mapping[str, An
     name : str
         ``teacher``, ``dnn`` or ``dnn-kd``.
     files : sequence of path
-        Model files: the committee of the teacher, or the one file of a student.
+        Model files: the committee of the teacher, or the ``potential.lmp`` of a student.
     settings : mapping
         The section ``teacher`` or ``student`` of the settings, as the name asks.
     """

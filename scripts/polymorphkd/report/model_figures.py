@@ -23,8 +23,14 @@ def teacher_curves(run: Run) -> list[Image]:
 
 
 def student_curves(run: Run) -> list[Image]:
-    """Force errors of both students per step, on training and validation batches."""
-    curves = {name: pd.DataFrame(m["learning_curve"]) for name, m in run.students.items()}
+    """Force errors of both students per step, on batches; none if they were fitted at once."""
+    curves = {
+        name: pd.DataFrame(m["learning_curve"])
+        for name, m in run.students.items()
+        if "learning_curve" in m
+    }
+    if not curves:
+        return []
     images = []
     for column, title in STUDENT.items():
         with figure() as (fig, axes):

@@ -204,14 +204,15 @@ def training_section(run: Run) -> Section:
         origins = [
             Origin("train_student", f"student/{name}/metrics.json") for name in run.students
         ]
-        blocks.append(
-            FigureBlock(
-                student_curves(run),
-                "Force errors of single batches (dots) and their running root mean square. "
-                "Training batches of dnn-kd hold frames with DFT and with teacher labels.",
-                origins,
+        if curves := student_curves(run):
+            blocks.append(
+                FigureBlock(
+                    curves,
+                    "Force errors of single batches (dots) and their running root mean square. "
+                    "Training batches of dnn-kd hold frames with DFT and with teacher labels.",
+                    origins,
+                )
             )
-        )
         blocks.append(_student_table(run.students, origins))
         blocks.extend(_advice(run))
     return Section("training", "Training", blocks)
@@ -247,22 +248,29 @@ def _student_table(students: dict[str, dict[str, Any]], origins: list[Origin]) -
             str(metrics["frames"]["dft"]),
             str(metrics["frames"].get("teacher", 0)),
             ", ".join(metrics.get("taught", [])) or "-",  # absent in older runs
-            f"{metrics['steps']:,}",
+            *_family_cells(metrics),
             f"{metrics['seconds']:.0f}",
-            f"{metrics['compression']['max_force_difference_eV_per_A']:.1e}",
             _number(metrics["rmse"]["valid"]["energy_meV_per_atom"]),
             _number(metrics["rmse"]["valid"]["force_meV_per_A"]),
         ]
         for name, metrics in students.items()
     ]
+    linear = any(metrics.get("kind") == "pod" for metrics in students.values())
     columns = [
-        "student", "frames with DFT labels", "frames with teacher labels", "which labels", "steps",
-        "seconds",
-        "change of a force by compression (eV/Å)", "RMSE on validation frames: energy (meV/atom)",
-        "force (meV/Å)",
+        "student", "frames with DFT labels", "frames with teacher labels", "which labels",
+        *(["coefficients"] if linear else ["steps", "change of a force by compression (eV/Å)"]),
+        "seconds", "RMSE on validation frames: energy (meV/atom)", "force (meV/Å)",
     ]  # fmt: skip
-    caption = "What each student learned from. Network, steps and learning rate are the same."
-    return TableBlock(columns, rows, caption, origins)
+    same = "The basis is the same." if linear else "Network, steps and learning rate are the same."
+    return TableBlock(columns, rows, f"What each student learned from. {same}", origins)
+
+
+def _family_cells(metrics: dict[str, Any]) -> list[str]:
+    """What only students of one family have."""
+    if metrics.get("kind") == "pod":
+        return [str(metrics["coefficients"])]
+    change = metrics["compression"]["max_force_difference_eV_per_A"]
+    return [f"{metrics['steps']:,}", f"{change:.1e}"]
 
 
 def property_section(run: Run) -> Section:
@@ -327,7 +335,7 @@ def _property_table(run: Run, origins: list[Origin]) -> TableBlock:
 
 
 def nve_section(run: Run) -> Section:
-    """Constant-energy run of the compressed student in LAMMPS."""
+    """Constant-energy run of the distilled student in LAMMPS."""
     title = "LAMMPS run"
     if run.nve is None:
         return Section("nve", title, [TextBlock("Not part of this run.")])
@@ -350,7 +358,7 @@ def nve_section(run: Run) -> Section:
     table = TableBlock(
         ["quantity", "value"],
         rows,
-        "The compressed dnn-kd at constant energy, in the LAMMPS input that lies beside it.",
+        "The dnn-kd at constant energy, in the LAMMPS input that lies beside it.",
         [Origin("check_lammps", "deploy/dnn-kd/nve.json")],
     )
     blocks: list[Block] = [table]

@@ -21,6 +21,7 @@ from .programs import Abinit, Cp2k, Cp2kKind, Espresso, Program
 from .seeds import Inputs, MDStage, MeltQuench, SeedMD, Seeds
 from .select import Choice, Round, Select, Split, check_coarse_to_fine
 from .student import Deepmd, Student
+from .student_pod import Pod
 from .teacher import Mace, Relabel, Teacher, Walk
 from .teacher_deepmd import DeepmdTorch, Dpa, MaceDeepmd, Nequip
 from .use import Deploy, Properties
@@ -53,6 +54,7 @@ __all__ = [
     "MaceDeepmd",
     "MeltQuench",
     "Nequip",
+    "Pod",
     "Pool",
     "Program",
     "Properties",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .base import Count, Section
 from .faults import Fault, Faults, faults
+from .student_pod import Pod
 
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"rcut": 4.0, "embedding": [4, 8, 16], "axis_neuron": 4, "fitting": [32, 32]},
@@ -77,20 +79,26 @@ NETWORK = tuple(SIZES["small"])
 class Student(Section):
     """Distilled students; dnn and dnn-kd share every setting here but the data."""
 
-    kind: Literal["deepmd"] = Field("deepmd", description="Student family")
+    kind: Literal["deepmd", "pod"] = Field(
+        "deepmd",
+        description="Student family: deepmd is a network (se_e2_a), pod a linear potential that "
+        "is fitted in minutes and needs fewer frames",
+    )
     size: Literal["tiny", "small", "medium", "paper"] = Field(
         "medium",
-        description="Network: cutoff, embedding and fitting layers. tiny: 4 Å (mind that it holds "
-        "at least two shells of neighbours), [4, 8, 16] x 4, [32, 32]; small: 5 Å, [8, 16, 32] x "
-        "4, [32, 32, 32]; paper: 8 Å, [32, 64, 128] x 16, five layers of 240; keys given under "
-        "deepmd win",
+        description="Network of the student deepmd: cutoff, embedding and fitting layers. tiny: "
+        "4 Å (mind that it holds at least two shells of neighbours), [4, 8, 16] x 4, [32, 32]; "
+        "small: 5 Å, [8, 16, 32] x 4, [32, 32, 32]; paper: 8 Å, [32, 64, 128] x 16, five layers "
+        "of 240; keys given under deepmd win",
     )
     deepmd: Deepmd = Field(Deepmd(), description="Settings of the student deepmd")
+    pod: Pod = Field(Pod(), description="Settings of the student pod")
     dft_probability: float = Field(
         0.3,
         gt=0,
         lt=1,
-        description="Share of the training steps of dnn-kd that see DFT frames",
+        description="Share of the training steps of dnn-kd that see DFT frames; of the weight in "
+        "the fit of a pod",
     )
     taught: list[Label] = Field(
         ["energy", "forces", "virial"],
@@ -104,6 +112,11 @@ class Student(Section):
         description="Students that `snakemake student_scan` trains and compares, by name: the "
         "keys of this section that differ, such as {size: small} or {deepmd: {rcut: 5.5}}",
     )
+
+    @property
+    def unused(self) -> set[str]:
+        """Keys that belong to another family."""
+        return {"pod"} if self.kind == "deepmd" else {"deepmd", "size"}
 
     @model_validator(mode="before")
     @classmethod
@@ -122,15 +135,18 @@ class Student(Section):
 
     @model_validator(mode="after")
     def _something_is_learned(self) -> Student:
-        weights = {
-            "energy": self.deepmd.energy_prefactor,
-            "forces": self.deepmd.force_prefactor,
-            "virial": self.deepmd.virial_prefactor,
-        }
-        if not any(any(weights[label]) for label in self.taught):
+        net, linear = self.deepmd, self.pod
+        weights: list[Sequence[float]]
+        if self.kind == "deepmd":
+            weights = [net.energy_prefactor, net.force_prefactor, net.virial_prefactor]
+            keys = "deepmd.energy_prefactor, force_prefactor and virial_prefactor"
+        else:
+            weights = [[linear.energy_weight], [linear.force_weight], [linear.virial_weight]]
+            keys = "pod.energy_weight, force_weight and virial_weight"
+        learned = dict(zip(("energy", "forces", "virial"), weights, strict=True))
+        if not any(any(learned[label]) for label in self.taught):
             raise ValueError(
-                f"taught: the loss has no weight for {' and '.join(self.taught)}; see "
-                "deepmd.energy_prefactor, force_prefactor and virial_prefactor"
+                f"taught: the loss has no weight for {' and '.join(self.taught)}; see {keys}"
             )
         return self
 
@@ -159,7 +175,9 @@ class Student(Section):
         values = self.model_dump(exclude={"scan"})
         if "size" in changes:  # the network of the size replaces the one that is set
             values["deepmd"] = {k: v for k, v in values["deepmd"].items() if k not in NETWORK}
-        own = changes.get("deepmd", {})
-        if isinstance(own, dict):
-            own = {**values["deepmd"], **own}
-        return Student.model_validate({**values, **changes, "deepmd": own})
+        merged = dict(changes)
+        for section in ("deepmd", "pod"):
+            own = changes.get(section, {})
+            if isinstance(own, dict):
+                merged[section] = {**values[section], **own}
+        return Student.model_validate({**values, **merged})

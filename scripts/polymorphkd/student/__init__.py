@@ -1,7 +1,9 @@
-"""Students: deep neural network potentials trained on DFT labels and a teacher's labels.
+"""Students: fast potentials trained on DFT labels and a teacher's labels.
 
-A student family is a module named in `BACKENDS` that offers ``train`` and ``load``; it is
-imported only when used, because the libraries behind it take seconds to load.
+A student family is a module named in `BACKENDS` that offers ``train``, ``load`` and ``MODEL``,
+the name of the file that the latter opens; it is imported only when used, because the libraries
+behind it take seconds to load.  All that the workflow and LAMMPS know of a trained student is
+``potential.lmp`` (:mod:`.potential`).
 """
 
 from __future__ import annotations
@@ -13,19 +15,23 @@ from typing import Any
 from ..errors import EngineError
 from ..predict import Predictor
 from ..settings import Student
+from .potential import NAME as POTENTIAL
+from .potential import copy_potential
 from .training import VARIANTS, TrainingJob
 
 ALGORITHM_VERSION = 1
 """Raise when a change of code should retrain existing students."""
 
-BACKENDS = {"deepmd": ".deepmd"}
+BACKENDS = {"deepmd": ".deepmd", "pod": ".pod"}
 """Module of each student family, relative to this package."""
 
 __all__ = [
     "ALGORITHM_VERSION",
     "BACKENDS",
+    "POTENTIAL",
     "VARIANTS",
     "TrainingJob",
+    "copy_potential",
     "load_student",
     "train_student",
 ]
@@ -38,7 +44,7 @@ def _backend(kind: str) -> Any:
 
 
 def train_student(settings: Student, job: TrainingJob) -> None:
-    """Train, freeze and compress one student; write its models and metrics.
+    """Train one student; write its models, `POTENTIAL` and metrics.
 
     Parameters
     ----------
@@ -62,11 +68,12 @@ def load_student(kind: str, model: str | Path) -> Predictor:
     kind : str
         Family, a key of `BACKENDS`.
     model : path
-        ``model.pb`` (compressed) or ``frozen.pb``.
+        Its model file, or the ``potential.lmp`` beside it.
 
     Raises
     ------
     EngineError
         Unknown family, or a file that cannot be loaded.
     """
-    return _backend(kind).load(Path(model))
+    backend, path = _backend(kind), Path(model)
+    return backend.load(path.with_name(backend.MODEL) if path.name == POTENTIAL else path)

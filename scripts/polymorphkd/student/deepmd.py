@@ -6,34 +6,34 @@ half the cost of the PyTorch backend on a CPU.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 
 from ..deepmd.data import LABELS, largest_neighbour_counts, sel_from_counts, write_systems
 from ..deepmd.predictor import DeepmdPredictor, Room
 from ..errors import EngineError, StageError
-from ..frames import Frames, concatenate, from_atoms
+from ..frames import Frames, concatenate
 from ..predict import labels_of
 from ..processes import claimed
 from ..progress import logger
 from ..provenance import atomic_path, digest, version_of, write_json
 from ..settings import Deepmd, Student
 from ..teacher.scores import rmse
-from ..teacher.training import naming_suspects, read_training_set, warn_if_useless
+from ..teacher.training import naming_suspects, warn_if_useless
 from . import ALGORITHM_VERSION
 from .curve import FINE_TUNE, student_curve
 from .deepmd_input import training_input
 from .deepmd_process import freeze_and_compress, run_training
-from .training import VARIANTS, TrainingJob
+from .potential import write_potential
+from .training import TrainingJob, digests, limits_of_validity, warn_of_absent
+
+MODEL = "model.pb"
+"""File that :func:`load` opens and LAMMPS reads."""
 
 COMPRESSION_TOLERANCE = 5e-3
 """Largest force difference between compressed and frozen model, eV/Å."""
@@ -79,10 +79,7 @@ def load(model: Path) -> DeepmdPredictor:
 def train(settings: Student, job: TrainingJob) -> None:
     """Train one student; see `student.train_student`."""
     started = time.monotonic()
-    sets = {
-        name: from_atoms([]) if path is None else read_training_set(path, job.elements)
-        for name, path in (("dft", job.train), ("teacher", job.relabelled), ("valid", job.valid))
-    }
+    sets = job.read_sets()
     seen = concatenate([sets["dft"], sets["teacher"]])
     counts, shortest = largest_neighbour_counts(seen, job.elements, settings.deepmd.rcut)
     sel = sel_from_counts(counts)
@@ -94,7 +91,7 @@ def train(settings: Student, job: TrainingJob) -> None:
         settings.deepmd.rcut,
         sel,
     )
-    _warn_of_absent(seen, job.elements)
+    warn_of_absent(seen, job.elements)
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sel, sets)):
         _prepare(settings, job, sel, sets, work)
@@ -110,7 +107,8 @@ def train(settings: Student, job: TrainingJob) -> None:
         logger.info("validation RMSE %s", shown)
         warn_if_useless(errors["valid"], sets["valid"], seen)
         metrics = {
-            "variant": VARIANTS[job.relabelled is not None],
+            "kind": "deepmd",
+            "variant": job.variant,
             "seed": job.seed,
             "steps": settings.deepmd.steps,
             "fine_tune_steps": settings.deepmd.fine_tune_steps,
@@ -119,7 +117,7 @@ def train(settings: Student, job: TrainingJob) -> None:
             "sel": sel,
             "taught": settings.taught if job.relabelled else [],
             "frames": {name: len(part) for name, part in sets.items()},
-            "seen": _seen(seen, shortest),
+            "seen": limits_of_validity(seen, shortest),
             "rmse": errors,
             "compression": compression,
             # NaN where a batch had no virial, which JSON does not know.
@@ -129,33 +127,16 @@ def train(settings: Student, job: TrainingJob) -> None:
             },
             "versions": {name: version_of(name) for name in ("deepmd-kit", "tensorflow-cpu")},
         }
-        for source, name in ((frozen, "frozen.pb"), (compressed, "model.pb")):
+        for source, name in ((frozen, "frozen.pb"), (compressed, MODEL)):
             with atomic_path(job.folder / name) as path:
                 shutil.copyfile(source, path)
+        write_potential(job.folder, "deepmd", [MODEL], job.elements)
         write_json(job.folder / "metrics.json", metrics)
-
-
-def _warn_of_absent(frames: Frames, elements: Sequence[str]) -> None:
-    """Say which elements no frame holds: the model takes them and knows nothing of them."""
-    held = {chemical_symbols[number] for number in np.unique(frames.numbers)}
-    absent = [symbol for symbol in elements if symbol not in held]
-    if absent:
-        logger.warning(
-            "WARNING: no training frame holds %s; the student gives it forces that mean nothing",
-            ", ".join(absent),
-        )
 
 
 def _identity(settings: Student, job: TrainingJob, sel: list[int], sets: dict[str, Frames]) -> str:
     """Digest of all that decides the result; a killed training goes on only if it is equal."""
-    frames = {
-        name: hashlib.blake2b(
-            repr(part.frame_ids()).encode()
-            + b"".join(values.tobytes() for values in labels_of(part))
-        ).hexdigest()
-        for name, part in sets.items()
-        if len(part)
-    }
+    frames = digests(sets)
     mixing = [settings.dft_probability, settings.taught] if job.relabelled else None
     network = settings.deepmd.model_dump(mode="json")
     return digest([ALGORITHM_VERSION, network, mixing, list(job.elements), sel, job.seed, frames])
@@ -233,16 +214,4 @@ def _compare(frozen: Path, compressed: Path, frames: Frames) -> dict[str, float]
         "max_force_difference_eV_per_A": force,
         "max_stress_difference_eV_per_A3": stress,
         "force_tolerance_eV_per_A": COMPRESSION_TOLERANCE,
-    }
-
-
-def _seen(frames: Frames, shortest: float) -> dict[str, Any]:
-    """What configurations the student has seen: its limits of validity."""
-    volumes = frames.volumes / frames.n_atoms
-    _, forces, _ = labels_of(frames)
-    return {
-        "n_atoms": [int(frames.n_atoms.min()), int(frames.n_atoms.max())],
-        "volume_A3_per_atom": [round(float(v), 3) for v in (volumes.min(), volumes.max())],
-        "shortest_distance_A": round(shortest, 3),
-        "largest_force_eV_per_A": round(float(np.linalg.norm(forces, axis=1).max()), 3),
     }

@@ -21,6 +21,7 @@ from ..frames import Frames
 from ..plots.style import PALETTE, RC, plain_log
 from ..predict import Predictor
 from ..settings import Deploy
+from .potential import copy_potential
 
 SIZE = (9.2, 3.4)
 QUANTITIES = {
@@ -43,13 +44,13 @@ def rmse(model: Predictor, valid: Frames) -> dict[str, float]:
     }
 
 
-def cost(model: Path, template: Path, example: Example, settings: Deploy) -> dict[str, Any]:
+def cost(potential: Path, template: Path, example: Example, settings: Deploy) -> dict[str, Any]:
     """Cost of a step in LAMMPS with one thread; see :func:`..deploy.lammps.measure_cost`.
 
     Parameters
     ----------
-    model : Path
-        Compressed student.
+    potential : Path
+        ``potential.lmp`` of the student.
     template : Path
         Of ``in.lammps``.
     example : Example
@@ -59,7 +60,7 @@ def cost(model: Path, template: Path, example: Example, settings: Deploy) -> dic
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "model.pb").write_bytes(model.read_bytes())
+        copy_potential(potential, folder)
         write_example(folder, template, example, settings)
         return measure_cost(folder, folder / "timing", settings.timing_atoms, 1)
 
