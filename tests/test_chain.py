@@ -65,7 +65,7 @@ def test_miniature_chain_delivers(miniature):
     assert set(walked.frame_ids()) <= set(records["frame_id"])
     assert records[["sS", "Q6", "cell_sS", "cell_Q6"]].notna().all(axis=None)
     student = miniature.results / "student/dnn-kd"
-    for name in ("model.pb", "in.lammps", "MODEL_CARD.md"):
+    for name in ("potential.lmp", "model.pb", "in.lammps", "MODEL_CARD.md"):
         assert (student / name).stat().st_size > 0
     assert (miniature.results / "report.html").stat().st_size > 100_000
 
@@ -99,7 +99,11 @@ def test_a_changed_student_reruns_the_student_and_what_follows(miniature):
 @pytest.mark.chain
 @pytest.mark.slow
 def test_a_scan_of_students_compares_error_and_cost_and_touches_no_other_model(miniature):
-    entries = {"smaller": {"deepmd": {"steps": 100, "embedding": [4, 8]}}, "as-set": {}}
+    entries = {
+        "smaller": {"deepmd": {"steps": 100, "embedding": [4, 8]}},
+        "linear": {"kind": "pod", "pod": {"rcut": 4.0}},
+        "as-set": {},
+    }
     miniature.write(COMMON, {**MINIATURE, "student": {**MINIATURE["student"], "scan": entries}})
     try:
         assert miniature.planned() == {"all", "make_report"}  # which lists all settings
@@ -107,13 +111,37 @@ def test_a_scan_of_students_compares_error_and_cost_and_touches_no_other_model(m
     finally:
         miniature.write(COMMON, MINIATURE)
     rows = pd.read_csv(miniature.results / "student/scan.tsv", sep="\t")
-    assert set(rows["student"]) == {"smaller", "as-set"}
+    assert set(rows["student"]) == {"smaller", "linear", "as-set"}
     assert rows["us_per_atom_step"].is_monotonic_increasing
     numbers = rows.set_index("student")
     assert numbers.loc["smaller", "embedding"] == "[4, 8]"
+    assert numbers.loc["linear", "kind"] == "pod"
+    assert numbers.loc["linear", "rcut"] == 4.0
     # The same network, data and seed as dnn-kd: the same model and so the same errors.
     metrics = json.loads((miniature.results / "student/dnn-kd/metrics.json").read_text())
     for key in ("energy_meV_per_atom", "force_meV_per_A"):
         expected = metrics["rmse"]["valid"][key]
         assert numbers.loc["as-set", key] == pytest.approx(expected, rel=0.02), key
     assert (miniature.results / "student/scan.png").stat().st_size > 10_000
+
+
+@pytest.mark.chain
+@pytest.mark.slow
+def test_linear_students_take_the_place_of_the_networks(miniature):
+    """Last, because it replaces the students of the run."""
+    miniature.write(COMMON, {**MINIATURE, "student": {"kind": "pod"}})
+    assert not miniature.planned() & {"label_frames", "train_teacher", "relabel_frames"}
+    miniature.run()
+    assert "Nothing to be done" in miniature.run("--dry-run").stdout
+    summary = json.loads((miniature.results / "summary.json").read_text())
+    dft = np.sqrt(np.mean(read_frames(miniature.results / "split/test.extxyz").forces ** 2))
+    for model in ("dnn", "dnn-kd"):
+        assert summary["rmse"][model]["force_meV_per_A"] < 500 * dft
+    student = miniature.results / "student/dnn-kd"
+    text = (student / "potential.lmp").read_text()
+    assert text.endswith("pair_coeff * * model.pod coefficients.pod Al\n")
+    assert "A linear POD" in (student / "MODEL_CARD.md").read_text()
+    nve = json.loads((miniature.results / "deploy/dnn-kd/nve.json").read_text())
+    assert nve["forces_agree_eV_per_A"] < 1e-6
+    report = (miniature.results / "report.html").read_text()
+    assert "coefficients" in report

@@ -21,9 +21,11 @@ from polymorphkd.deploy import (
     write_example,
 )
 from polymorphkd.deploy import lammps as room
+from polymorphkd.errors import InputError
 from polymorphkd.frames import from_atoms, write_frames
 from polymorphkd.settings import Deepmd, Deploy, Label, Student
-from polymorphkd.student import TrainingJob, load_student, train_student
+from polymorphkd.student import POTENTIAL, TrainingJob, load_student, train_student
+from polymorphkd.student.potential import copy_potential, write_potential
 
 TEMPLATES = Path(__file__).parents[1] / "workflow" / "templates"
 NETWORK = Deepmd(
@@ -62,7 +64,7 @@ def folder(tmp_path_factory) -> Path:
 def test_lammps_runs_the_example_conserves_energy_and_agrees_with_python(folder, tmp_path):
     settings = Deploy(repeat=2, steps=400, timestep=1.0, temperature=150.0, timing_atoms=100)
     write_example(folder, TEMPLATES / "in.lammps.j2", example(), settings)
-    model = load_student("deepmd", folder / "model.pb")
+    model = load_student("deepmd", folder / POTENTIAL)
     thermo, result = check(folder, tmp_path / "work", ["Al"], model, settings, 1)
     assert result["passed"], result["reason"]
     assert result["n_atoms"] == 32
@@ -88,12 +90,36 @@ def test_example_is_reproducible_and_names_all_types(tmp_path):
     texts = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "model.pb").write_text("a model")
+        write_potential(tmp_path / name, "deepmd", ["model.pb"], ["Al"])
         settings = Deploy(repeat=2)
         write_example(tmp_path / name, TEMPLATES / "in.lammps.j2", example(5), settings)
         texts.append([(tmp_path / name / f).read_text() for f in ("in.lammps", "structure.data")])
     assert texts[0] == texts[1]
-    assert "pair_coeff      * * Al\n" in texts[0][0]
+    assert "include         potential.lmp\n" in texts[0][0]
+    assert "another LAMMPS needs the plugin of DeePMD-kit 3.2.0 or later." in texts[0][0]
     assert "timestep        0.002\n" in texts[0][0]
+
+
+def test_the_potential_names_its_files_and_changes_with_them(tmp_path):
+    for name in ("model.pod", "coefficients.pod"):
+        (tmp_path / name).write_text("1")
+    texts = []
+    for content in ("1", "2", "1"):
+        (tmp_path / "coefficients.pod").write_text(content)
+        write_potential(tmp_path, "pod", ["model.pod", "coefficients.pod"], ["Al", "Cu"])
+        texts.append((tmp_path / POTENTIAL).read_text())
+    assert texts[0] == texts[2] != texts[1]
+    assert texts[0].endswith("pair_style pod\npair_coeff * * model.pod coefficients.pod Al Cu\n")
+    (tmp_path / "to").mkdir()
+    copy_potential(tmp_path / POTENTIAL, tmp_path / "to")
+    names = {"potential.lmp", "model.pod", "coefficients.pod"}
+    assert {path.name for path in (tmp_path / "to").iterdir()} == names
+    with pytest.raises(InputError, match="train the student first"):
+        copy_potential(tmp_path / "to" / "none" / POTENTIAL, tmp_path)
+    (tmp_path / POTENTIAL).write_text("pair_style zero 5\n")
+    with pytest.raises(InputError, match="names no file of a model"):
+        copy_potential(tmp_path / POTENTIAL, tmp_path / "to")
 
 
 def test_drift_and_fluctuation_of_known_series():
@@ -142,14 +168,17 @@ TEACHER = {
 }
 
 
-def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, own_teacher=(), **nve) -> str:
+def card(
+    tmp_path: Path, with_dft: bool = True, own=None, rmse=None, own_teacher=(), student=None,
+    metrics=METRICS, **nve,
+) -> str:  # fmt: skip
     def stored(name: str, value: object) -> Path:
         (tmp_path / name).write_text(json.dumps(value))
         return tmp_path / name
 
     eos = {"structure": "fcc", "a0_A": 4.04, "B0_GPa": 80.0}
     sources = CardSources(
-        metrics=stored("metrics.json", METRICS),
+        metrics=stored("metrics.json", metrics),
         errors=stored("errors.json", {"rmse": {"dnn-kd": rmse or RMSE}, "test": {"frames": 21}}),
         properties=stored("eos.json", own or eos),
         dft=stored("dft.json", eos | {"a0_A": 4.0}) if with_dft else None,
@@ -163,7 +192,8 @@ def card(tmp_path: Path, with_dft: bool = True, own=None, rmse=None, own_teacher
         own_teacher,
     )
     names = ("Al", "dnn-kd")
-    write_card(output, template, names, ["Al"], sources, Student(), Deploy(), labels, teacher)
+    write_card(output, template, names, ["Al"], sources, student or Student(), Deploy(), labels,
+               teacher)  # fmt: skip
     return output.read_text()
 
 
@@ -183,6 +213,25 @@ def test_card_holds_the_numbers_of_its_sources(tmp_path):
         "lmp -in in.lammps",
     ):
         assert expected in text
+    assert "\n\n\n" not in text
+
+
+def test_card_of_a_linear_student(tmp_path):
+    kept = ("variant", "seed", "frames", "seen")
+    metrics = {key: METRICS[key] for key in kept} | {
+        "kind": "pod", "coefficients": 60, "versions": {"lammps": "2025.7.22.2.0"},
+    }  # fmt: skip
+    text = card(tmp_path, metrics=metrics, student=Student(kind="pod"))
+    for expected in (
+        "A linear POD (proper orthogonal descriptors) potential distilled from",
+        "| Share of weight of DFT frames | 0.3 |",
+        "| Basis | 60 coefficients: 6 radial functions of pairs; of triplets",
+        "| Cutoff | 4.5 Å; no two atoms nearer than 1.0 Å |",
+        "atoms.calc = calculator(\"pod\", files, ['Al'])",
+        "Passed: 256 atoms",
+    ):
+        assert expected in text
+    assert "model.pb" not in text
     assert "\n\n\n" not in text
 
 
