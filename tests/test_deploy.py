@@ -211,6 +211,8 @@ def test_card_holds_the_numbers_of_its_sources(tmp_path):
         "4 to 8 atoms per periodic cell, 13.2 to 20.4 Å³ per atom",
         "GPAW plane-wave DFT: xc PBE",
         "lmp -in in.lammps",
+        "| Share of steps on DFT frames | 0.3 |",
+        "\n\n    from deepmd.calculator import DP\n    atoms.calc",
     ):
         assert expected in text
     assert "\n\n\n" not in text
@@ -224,7 +226,8 @@ def test_card_of_a_linear_student(tmp_path):
     text = card(tmp_path, metrics=metrics, student=Student(kind="pod"))
     for expected in (
         "A linear POD (proper orthogonal descriptors) potential distilled from",
-        "| Share of weight of DFT frames | 0.3 |",
+        "| Share of the weight on DFT frames | 0.3 |",
+        "\n\n    from pathlib import Path\n    from polymorphkd",
         "| Basis | 60 coefficients: 6 radial functions of pairs; of triplets",
         "| Cutoff | 4.5 Å; no two atoms nearer than 1.0 Å |",
         "atoms.calc = calculator(\"pod\", files, ['Al'])",
