@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from ase.build import bulk, make_supercell
 from labelled_by_emt import write_labelled
 from polymorphkd.frames import from_atoms, write_frames
@@ -186,8 +187,9 @@ def test_results_that_are_kept_are_those_of_the_recipe(path, monkeypatch):
     from evidence.case import acting, fit_count, recipe
 
     found = json.loads(path.read_text())
-    symbol, size = found["data"].removesuffix(".extxyz"), path.stem.rpartition("_")[2]
-    changes = {"student": {"size": size}} if size in ("tiny", "small") else {}
+    symbol = found["data"].removesuffix(".extxyz")
+    file = SCRIPT.parent / "evidence" / f"{path.stem.rpartition('_')[2]}.yaml"
+    changes = yaml.safe_load(file.read_text()) if file.is_file() else {}
     settings = recipe(symbol, [symbol], False, changes, found["budget"])
     assert found["settings"] == acting(settings)
     assert found["teacher_frames"] == fit_count(found["budget"])
