@@ -1,4 +1,6 @@
-"""Figure of docs/evidence.md: test errors of teacher and students on the published sets.
+"""Figures of docs/evidence.md: test errors of teacher and students on the published sets.
+
+evidence.png compares what distillation brings, frames.png the families of students.
 
 python docs/images/make_evidence_figure.py
 """
@@ -12,7 +14,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from polymorphkd.plots.style import MODELS, RC
+from matplotlib.ticker import NullLocator
+from polymorphkd.plots.style import MODELS, RC, Look
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "benchmarks" / "results"
@@ -83,5 +86,62 @@ def draw(output: Path) -> None:
         plt.close(figure)
 
 
+ELEMENTS = ("Si", "Mo", "Cu")
+LINEAR = Look("linear, DFT only", "#CC79A7", "o")
+LOOKS = {name: MODELS[name] for name in NAMES} | {"linear": LINEAR}
+
+
+def by_frames(symbol: str) -> dict[str, dict[int, list[float]]]:
+    """Test force RMSE of the seeds by model and number of DFT frames, medium networks."""
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in LOOKS}
+    for path in sorted(RESULTS.glob(f"distillation_{symbol}*.json")):
+        content = json.loads(path.read_text())
+        student = content["settings"]["student"]
+        linear = student["kind"] == "pod"
+        if path.stem.endswith("_wide") or student.get("size", "medium") != "medium":
+            continue
+        for run in content["runs"].values():
+            for name, numbers in run.items():
+                model = "linear" if linear else name
+                frames = content["budget"]
+                if name == "dnn-all":
+                    model, frames = ("linear" if linear else "dnn"), numbers["pool"]["frames"]
+                elif linear and name != "dnn":
+                    continue
+                if model in found:
+                    found[model].setdefault(frames, []).append(numbers["test"]["force"])
+    return found
+
+
+def draw_frames(output: Path) -> None:
+    """A panel per element: force error against the number of DFT frames."""
+    with plt.rc_context(RC):
+        figure, panels = plt.subplots(1, 3, figsize=(10.5, 3.6), layout="constrained")
+        for axes, symbol in zip(panels, ELEMENTS, strict=True):
+            ticks: set[int] = set()
+            for name, points in by_frames(symbol).items():
+                if not points:
+                    continue
+                look = LOOKS[name]
+                frames = sorted(points)
+                means = [np.mean(points[n]) for n in frames]
+                style = "-" if name == "linear" else ""
+                axes.plot(frames, means, look.marker + style, color=look.colour, label=look.name,
+                          ms=6, zorder=3)  # fmt: skip
+                ticks |= set(frames)
+            axes.set_xscale("log")
+            axes.set_xticks([n for n in (10, 20, 40, 80, 160) if n <= max(ticks)])
+            axes.xaxis.set_major_formatter("{x:.0f}")
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_ylim(bottom=0)
+            axes.set_title(symbol)
+            axes.set_xlabel("DFT frames")
+        panels[0].set_ylabel("test force RMSE (meV/Å)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        figure.savefig(output, dpi=110)
+        plt.close(figure)
+
+
 if __name__ == "__main__":
     draw(HERE / "evidence.png")
+    draw_frames(HERE / "frames.png")
