@@ -35,6 +35,47 @@ def test_a_run_that_flies_apart_is_a_result_and_other_failures_are_errors(tmp_pa
         room.run_lammps(work, 1)
 
 
+FLIES_APART = """
+units metal
+lattice fcc 4.0
+region box block 0 3 0 3 0 3
+create_box 1 box
+create_atoms 1 box
+mass 1 27.0
+pair_style lj/cut 6.0
+pair_coeff 1 1 0.4 2.6
+velocity all create 300 1
+run 5
+velocity all create 300000 1
+timestep 0.01
+thermo 1
+thermo_style custom step time temp pe etotal press
+thermo_modify lost error
+fix 1 all nve
+run 2000
+"""
+
+
+def test_what_a_run_said_before_it_flew_apart_is_read(tmp_path):
+    (tmp_path / "in.lammps").write_text(FLIES_APART)
+    finished, reason = room.run_lammps(tmp_path, 1)
+    assert not finished
+    assert "ost atoms" in reason or "out of range" in reason
+    first, second = room.read_thermo(tmp_path)
+    assert list(first["step"]) == [0, 5]
+    assert list(second["step"]) == list(range(5, 5 + len(second)))
+    assert len(second) > 1
+    assert list(second.columns)[:3] == ["step", "time_ps", "temperature_K"]
+
+    log = tmp_path / "log.lammps"
+    text = log.read_text()
+    torn = text[: text.index("ERROR")].rstrip()
+    log.write_text(torn[: torn.rindex(" ")])  # as a full disk leaves it
+    assert len(room.read_thermo(tmp_path)[1]) == len(second) - 1
+    log.write_text(text[: text.rindex("Per MPI rank") + 60])
+    assert len(room.read_thermo(tmp_path)) == 1
+
+
 def test_potential_files_come_with_the_package():
     assert "Tersoff" in room.Potential("tersoff", "SiC.tersoff", ("C",)).path.read_text()
     with pytest.raises(EngineError, match=r"no potential C\.tersoff; .*SiC\.tersoff"):

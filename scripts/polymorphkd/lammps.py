@@ -6,9 +6,11 @@ import ctypes
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +21,9 @@ from .errors import EngineError, StageError
 from .processes import die_with_parent, program, thread_environment
 
 _EXPLOSION = re.compile(r"lost atoms|non-numeric|out of range|too far", re.IGNORECASE)
+
+_BEGIN, _END = "Per MPI rank memory allocation", "Loop time of"
+"""Starts of the lines before and after the table of a run."""
 
 THERMO_COLUMNS = {
     "Step": "step",
@@ -88,9 +93,38 @@ def run_lammps(
 
 
 def read_thermo(work: Path) -> list[pd.DataFrame]:
-    """Thermodynamic output of every run command, with the columns of :data:`THERMO_COLUMNS`."""
-    runs = parse_lammps_log(str(work / "log.lammps"))
+    """Thermodynamic output of every run command, with the columns of :data:`THERMO_COLUMNS`.
+
+    Of a run that broke off, as one that flew apart does, the lines up to there.
+    """
+    lines = (work / "log.lammps").read_text(errors="replace").splitlines()
+    last = {mark: _last(lines, mark) for mark in (_BEGIN, _END)}
+    if last[_BEGIN] > last[_END]:
+        header = last[_BEGIN] + 1
+        width = len(lines[header].split()) if header < len(lines) else 0
+        table = list(takewhile(lambda line: _is_row(line, width), lines[header + 1 :]))
+        if table:
+            lines = [*lines[: header + 1], *table, f"{_END} 0 on 0 procs"]
+        else:
+            lines = lines[: last[_BEGIN]]
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "log.lammps"
+        whole.write_text("\n".join(lines) + "\n")
+        runs = parse_lammps_log(str(whole))
     return [run.rename(columns=THERMO_COLUMNS) for run in runs]
+
+
+def _last(lines: Sequence[str], mark: str) -> int:
+    """Index of the last line that starts with a mark, -1 without one."""
+    return max((k for k, line in enumerate(lines) if line.startswith(mark)), default=-1)
+
+
+def _is_row(line: str, width: int) -> bool:
+    """Whether a line is a whole row of numbers."""
+    try:
+        return len([float(word) for word in line.split()]) == width
+    except ValueError:
+        return False
 
 
 def potentials_folder() -> Path:

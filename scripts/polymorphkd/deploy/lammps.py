@@ -176,7 +176,10 @@ def check(
     _copy(folder, work)
     logger.info("LAMMPS: %d steps of %g fs", settings.steps, settings.timestep)
     finished, reason = run_lammps(work, threads, "deploy")
-    thermo = read_thermo(work)[-1]
+    runs = read_thermo(work)
+    if not runs:
+        raise StageError(f"deploy: LAMMPS broke off before its first step: {reason}")
+    thermo = runs[-1]
     result = {
         "drift_meV_per_atom_per_ps": None,
         "fluctuation_meV_per_atom": None,
