@@ -27,8 +27,21 @@ def cpu() -> str:
 
 
 def commit() -> str:
-    """Short hash of the checkout, marked if files are changed."""
+    """Short hash of the checkout, marked ``-dirty`` if files other than results are changed."""
     here = Path(__file__).parent
-    run = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, text=True,
-                         capture_output=True, check=False)  # fmt: skip
-    return run.stdout.strip()
+
+    def git(*command: str) -> str:
+        run = subprocess.run(
+            ["git", *command], cwd=here, text=True, capture_output=True, check=False
+        )
+        return run.stdout.strip()
+
+    changed = git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ":/",
+        ":(exclude,top)benchmarks/results",
+    )
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
