@@ -169,4 +169,10 @@ def test_a_student_on_a_full_disk_says_so_and_goes_on_when_there_is_room(
     assert metrics["learning_curve"]["step"][-1] == 100
     if what == "compress":
         assert metrics["resumed_from_step"] == 100
-    assert names(disk / "dnn") == {"work", "model.pb", "frozen.pb", "metrics.json"}
+    assert names(disk / "dnn") == {
+        "work",
+        "model.pb",
+        "potential.lmp",
+        "frozen.pb",
+        "metrics.json",
+    }

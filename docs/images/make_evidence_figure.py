@@ -21,11 +21,12 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "benchmarks" / "results"
 SETS = {
     "distillation_Si.json": "Si, 40\nmedium",
-    "distillation_Si_small.json": "Si, 40\nsmall",
-    "distillation_Cu_10.json": "Cu, 10\nmedium",
-    "distillation_Mo_10.json": "Mo, 10\nmedium",
     "distillation_Mo_12.json": "Mo, 12\nmedium",
+    "distillation_Cu_10.json": "Cu, 10\nmedium",
     "distillation_Mo_20.json": "Mo, 20\nmedium",
+    "distillation_Mo_10.json": "Mo, 10\nmedium",
+    "distillation_Si_small.json": "Si, 40\nsmall",
+    "distillation_Si_tiny.json": "Si, 40\ntiny",
 }
 QUANTITIES = {
     "force": "force (meV/Å)",
@@ -64,7 +65,7 @@ def panel(axes: Axes, sets: dict[str, dict[str, Any]], quantity: str) -> None:
 
 
 def draw(output: Path) -> None:
-    """Three panels of the sets whose results are there."""
+    """A panel per quantity, of the sets whose results are there."""
     found = {
         name: json.loads((RESULTS / file).read_text())["runs"]
         for file, name in SETS.items()
@@ -76,9 +77,7 @@ def draw(output: Path) -> None:
     }
     sets = {name: runs for name, runs in complete.items() if runs}
     with plt.rc_context(RC):
-        figure, panels = plt.subplots(
-            1, 3, figsize=(2.2 + 2.7 * len(sets), 3.5), layout="constrained"
-        )
+        figure, panels = plt.subplots(3, 1, figsize=(9, 8), layout="constrained", sharex=True)
         for axes, quantity in zip(panels, QUANTITIES, strict=True):
             panel(axes, sets, quantity)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
