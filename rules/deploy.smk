@@ -27,7 +27,7 @@ rule check_lammps:
         elements=section("elements"),
         volume=lambda wildcards: settings(wildcards).seeds.volume_per_atom,
         seed=section("seed"),
-        code=code("deploy", "lammps", "template", "processes"),
+        code=code("deploy", "lammps", "template", "processes", "student/potential"),
     message:
         "{wildcards.material}: LAMMPS run of {wildcards.variant} at constant energy"
     script:

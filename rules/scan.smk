@@ -47,7 +47,7 @@ rule measure_scanned:
         student=scanned_settings,
         elements=section("elements"),
         seed=section("seed"),
-        code=code("student/scan", "deploy", "lammps", "template", "evaluate"),
+        code=code("student/scan", "student/potential", "deploy", "lammps", "template", "evaluate"),
     message:
         "{wildcards.material}: errors and cost of student {wildcards.entry} of the scan"
     script:

@@ -1,4 +1,4 @@
-"""Rules train_student and train_scanned: train, freeze and compress one student."""
+"""Rules train_student and train_scanned: train one student, whatever its family."""
 
 from pathlib import Path
 

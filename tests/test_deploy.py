@@ -117,6 +117,10 @@ def test_the_potential_names_its_files_and_changes_with_them(tmp_path):
     assert {path.name for path in (tmp_path / "to").iterdir()} == names
     with pytest.raises(InputError, match="train the student first"):
         copy_potential(tmp_path / "to" / "none" / POTENTIAL, tmp_path)
+    for name in ("model.pb", "notes.txt"):
+        (tmp_path / name).write_text("a network")
+    write_potential(tmp_path, "deepmd", ["model.pb"], ["Al", "Cu"])
+    assert {path.name for path in tmp_path.iterdir()} == {"to", POTENTIAL, "model.pb", "notes.txt"}
     (tmp_path / POTENTIAL).write_text("pair_style zero 5\n")
     with pytest.raises(InputError, match="names no file of a model"):
         copy_potential(tmp_path / POTENTIAL, tmp_path / "to")

@@ -69,6 +69,12 @@ def test_what_a_run_said_before_it_flew_apart_is_read(tmp_path):
 
     log = tmp_path / "log.lammps"
     text = log.read_text()
+    lines = text.splitlines()
+    header = next(k for k, line in enumerate(lines) if line.split()[:1] == ["Step"])
+    for place in (header + 1, header + 2):
+        warning = "WARNING: Inconsistent image flags (domain.cpp:820)"
+        log.write_text("\n".join([*lines[:place], warning, *lines[place:]]))
+        assert [len(run) for run in room.read_thermo(tmp_path)] == [len(first), len(second)]
     torn = text[: text.index("ERROR")].rstrip()
     log.write_text(torn[: torn.rindex(" ")])  # as a full disk leaves it
     assert len(room.read_thermo(tmp_path)[1]) == len(second) - 1

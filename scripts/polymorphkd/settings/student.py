@@ -163,10 +163,13 @@ class Student(Section):
             if "scan" in changes:
                 raise Faults([Fault((*key, "scan"), "a student of a scan has no scan of its own")])
             try:
-                self.scanned(name)
+                student = self.scanned(name)
             except ValidationError as error:
                 found = faults(error, Student)
                 raise Faults([replace(fault, key=key + fault.key) for fault in found]) from error
+            for idle in sorted(set(changes) & student.unused):
+                text = f"means nothing to a student of kind {student.kind}; give its kind as well"
+                raise Faults([Fault((*key, idle), text)])
         return self
 
     def scanned(self, name: str) -> Student:

@@ -18,7 +18,9 @@ class Pod(Section):
 
     rcut: float = Field(4.5, gt=1, le=12, description="Cutoff radius, Å")
     inner_cutoff: float = Field(
-        1.0, gt=0, description="Distance below which no two atoms come, Å; frames are checked"
+        1.0,
+        gt=0,
+        description="Where radial functions end, Å: training frames with nearer atoms are refused",
     )
     bessel_degree: Count = Field(4, description="Bessel functions that radial ones are made of")
     inverse_degree: Count = Field(8, description="Inverse powers that radial ones are made of")
@@ -60,6 +62,12 @@ class Pod(Section):
     def _consistent(self) -> Pod:
         if self.inner_cutoff >= self.rcut:
             raise ValueError("inner_cutoff must be smaller than rcut")
+        radial = 3 * self.bessel_degree + self.inverse_degree
+        if self.two_body > radial:
+            raise ValueError(
+                f"two_body must be at most {radial}, 3 * bessel_degree + inverse_degree: so many "
+                "radial functions there are to choose from"
+            )
         if self.three_body[1] > 12 or self.four_body[1] > 6:
             raise ValueError("the angular degree of three_body is at most 12, of four_body 6")
         orders = {

