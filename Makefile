@@ -6,6 +6,7 @@ STAMP := $(VENV)/.complete
 DATA ?= ../shared/data/labelled
 DISTILL := $(BIN)/python benchmarks/distillation.py --budget 40 --seeds 3
 LINEAR := $(BIN)/python benchmarks/distillation.py --set benchmarks/evidence/pod.yaml
+WIDE := $(BIN)/python benchmarks/distillation.py --set benchmarks/evidence/wide.yaml
 RESULTS := benchmarks/results/distillation
 
 # One thread per job: several jobs beat several threads on these small systems.
@@ -51,6 +52,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@for n in 10 12 20; do $(DISTILL) --data $(DATA)/Mo.extxyz --budget $$n --json $(RESULTS)_Mo_$$n.json --estimate || exit 1; done
 	@$(DISTILL) --data $(DATA)/Cu.extxyz --budget 10 --json $(RESULTS)_Cu_10.json --estimate
 	@$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json --estimate
+	@for set in pod wide tiny; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --json $(RESULTS)_Si_$$set.json --estimate || exit 1; done
 	@$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json --estimate
 	@$(BIN)/python benchmarks/learning.py --estimate
 	@for name in Si Mo Cu; do $(DISTILL) --data $(DATA)/$$name.extxyz --json $(RESULTS)_$$name.json || exit 1; done
@@ -58,6 +60,8 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(DISTILL) --data $(DATA)/Cu.extxyz --budget 10 --json $(RESULTS)_Cu_10.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --cost --json $(RESULTS)_Si_small.json
 	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json
+	for set in pod wide tiny; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --cost --json $(RESULTS)_Si_$$set.json || exit 1; done
+	for set in pod wide; do $(DISTILL) --budget 12 --data $(DATA)/Mo.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --cost --json $(RESULTS)_Mo_12_$$set.json || exit 1; done
 	$(MAKE) evidence-linear
 	$(BIN)/python docs/images/make_evidence_figure.py
 	$(BIN)/snakemake --until gather_labels --config 'materials=[Al_landscape, Al_md]'
@@ -74,6 +78,9 @@ evidence-linear: $(STAMP) ## the linear student on DFT labels alone, minutes (DA
 	@test -f $(DATA)/Si.extxyz || { echo "DATA=$(DATA): holds no Si.extxyz; see docs/evidence.md"; exit 1; }
 	for name in Si Mo Cu; do $(LINEAR) --data $(DATA)/$$name.extxyz --seeds 3 --models dnn dnn-all --json $(RESULTS)_$${name}_pod.json || exit 1; done
 	for name in Si Mo Cu; do for n in 10 12 20 80 160; do $(LINEAR) --data $(DATA)/$$name.extxyz --budget $$n --seeds 3 --models dnn --json $(RESULTS)_$${name}_$${n}_pod.json || exit 1; done; done
+	$(WIDE) --data $(DATA)/Si.extxyz --seeds 3 --models dnn --json $(RESULTS)_Si_wide.json
+	$(WIDE) --data $(DATA)/Mo.extxyz --budget 12 --seeds 3 --models dnn --json $(RESULTS)_Mo_12_wide.json
+	$(WIDE) --data $(DATA)/Cu.extxyz --budget 10 --seeds 3 --models dnn --json $(RESULTS)_Cu_10_wide.json
 
 evidence-transfer: $(STAMP) ## labels of aluminium whose library is that of copper
 	$(BIN)/snakemake --until merge_library --config 'materials=[Cu_library]'

@@ -228,7 +228,8 @@ def estimate(arguments: argparse.Namespace) -> str:
         for name, differs in models(arguments).items()
         if not holds(done.get(str(seed), {}), name, differs)
     ]
-    return estimated(data.name, wanted, measured("distillation_*.json", data.name))
+    known = measured("distillation_*.json", data.name, head["settings"]["student"])
+    return estimated(data.name, wanted, known)
 
 
 if __name__ == "__main__":

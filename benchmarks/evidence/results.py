@@ -98,14 +98,29 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def measured(pattern: str, data: str) -> dict[str, list[float]]:
-    """CPU seconds of each model of a set in the kept files of results that fit a pattern."""
+def measured(
+    pattern: str, data: str, student: Mapping[str, Any] | None = None
+) -> dict[str, list[float]]:
+    """CPU seconds of each model of a set in the kept files of results that fit a pattern.
+
+    Parameters
+    ----------
+    pattern : str
+    data : str
+        Name of the file of the set.
+    student : mapping, optional
+        Settings of the students wanted: those of another family or size do not count.
+    """
     found: dict[str, list[float]] = {}
     for path in sorted(RESULTS.glob(pattern)):
         content = json.loads(path.read_text())
         if content["data"] == data and not content["quick"]:
+            kept = content.get("settings", {}).get("student", {})
+            other = student and any(kept.get(k) != student.get(k) for k in ("kind", "size"))
             for run in content["runs"].values():
                 for name, numbers in run.items():
+                    if other and name != "teacher":
+                        continue
                     if "cpu_seconds" in numbers:  # absent where a run went on from pieces
                         found.setdefault(name, []).append(numbers["cpu_seconds"])
     return found
