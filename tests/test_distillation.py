@@ -177,6 +177,21 @@ def test_an_estimate_heeds_the_settings_of_a_file(labelled, tmp_path, monkeypatc
     assert "holds results of other settings" in other.stderr
 
 
+def test_an_estimate_counts_students_of_the_same_kind_and_size(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from evidence import results
+
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    sizes = {"a": {"kind": "deepmd", "size": "medium"}, "b": {"kind": "pod"}}
+    for seconds, (name, student) in enumerate(sizes.items(), start=1):
+        runs = {"1": {"teacher": {"cpu_seconds": 10 * seconds}, "dnn": {"cpu_seconds": seconds}}}
+        content = {"data": "Al.extxyz", "quick": False, "settings": {"student": student}}
+        (tmp_path / f"{name}.json").write_text(json.dumps({**content, "runs": runs}))
+    assert results.measured("*.json", "Al.extxyz", sizes["b"]) == {"teacher": [10, 20], "dnn": [2]}
+    assert results.measured("*.json", "Al.extxyz")["dnn"] == [1, 2]
+    assert results.measured("*.json", "Cu.extxyz", sizes["a"]) == {}
+
+
 RESULTS = sorted((SCRIPT.parent / "results").glob("distillation_*.json"))
 
 
