@@ -37,6 +37,18 @@ def test_a_size_replaces_the_network_that_is_set_and_keeps_the_schedule() -> Non
     assert student.scanned("medium").deepmd == Student().deepmd.model_copy(update={"steps": 77})
 
 
+def test_a_key_of_one_family_names_it() -> None:
+    scan = {
+        "net": {"size": "small"},
+        "line": {"pod": {"rcut": 5.0}},
+        "same": {"taught": ["energy"]},
+    }
+    student = settings(kind="pod", scan=scan).student
+    assert student.scanned("net") == Student(size="small")
+    assert student.scanned("line").kind == student.scanned("same").kind == "pod"
+    assert settings(scan=scan).student.scanned("line") == Student(kind="pod", pod={"rcut": 5.0})
+
+
 @pytest.mark.parametrize(
     ("scan", "parts"),
     [
@@ -44,8 +56,11 @@ def test_a_size_replaces_the_network_that_is_set_and_keeps_the_schedule() -> Non
         ({"x": {"size": "huge"}}, ["scan.x", "size", "small"]),
         ({"..": {"size": "small"}}, ["student.scan...", "begins"]),
         ({"x": {"deepmd": {"rcutt": 4}}}, ["scan.x.deepmd.rcutt", "unknown key", "rcut,"]),
-        ({"x": {"pod": {"rcut": 5.0}}}, ["scan.x.pod", "nothing to a student of kind deepmd"]),
-        ({"x": {"kind": "pod", "size": "small"}}, ["scan.x.size", "kind pod; give its kind"]),
+        (
+            {"x": {"pod": {}, "size": "small"}},
+            ["scan.x.pod", "nothing to a student of kind deepmd"],
+        ),
+        ({"x": {"kind": "pod", "size": "small"}}, ["scan.x.size", "to a student of kind pod"]),
         ({"x": {"sise": "small"}}, ["scan.x.sise", "unknown key", "size"]),
         ({"x": {"deepmd": {"rcut": 99}}}, ["scan.x.deepmd.rcut", "less than", "given: 99"]),
         ({"x": {"deepmd": 3}}, ["scan.x", "deepmd"]),

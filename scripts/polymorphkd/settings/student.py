@@ -72,6 +72,9 @@ class Deepmd(Section):
         return self
 
 
+FAMILY_KEYS = {"deepmd": {"deepmd", "size"}, "pod": {"pod"}}
+"""Keys of :class:`Student` by the family that alone uses them."""
+
 NETWORK = tuple(SIZES["small"])
 """Keys of :class:`Deepmd` that a size decides."""
 
@@ -116,7 +119,7 @@ class Student(Section):
     @property
     def unused(self) -> set[str]:
         """Keys that belong to another family."""
-        return {"pod"} if self.kind == "deepmd" else {"deepmd", "size"}
+        return {key for kind, keys in FAMILY_KEYS.items() if kind != self.kind for key in keys}
 
     @model_validator(mode="before")
     @classmethod
@@ -168,16 +171,22 @@ class Student(Section):
                 found = faults(error, Student)
                 raise Faults([replace(fault, key=key + fault.key) for fault in found]) from error
             for idle in sorted(set(changes) & student.unused):
-                text = f"means nothing to a student of kind {student.kind}; give its kind as well"
+                text = f"means nothing to a student of kind {student.kind}"
                 raise Faults([Fault((*key, idle), text)])
         return self
 
     def scanned(self, name: str) -> Student:
-        """This section with the keys of one student of the scan."""
+        """This section with the keys of one student of the scan.
+
+        Without a kind, keys of one family mean a student of that family.
+        """
         changes = self.scan[name]
         values = self.model_dump(exclude={"scan"})
         if "size" in changes:  # the network of the size replaces the one that is set
             values["deepmd"] = {k: v for k, v in values["deepmd"].items() if k not in NETWORK}
+        named = {family for family, keys in FAMILY_KEYS.items() if keys & set(changes)}
+        if "kind" not in changes and len(named) == 1:
+            values["kind"] = named.pop()
         merged = dict(changes)
         for section in ("deepmd", "pod"):
             own = changes.get(section, {})
