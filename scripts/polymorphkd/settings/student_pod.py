@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from .base import Count, Section
 
@@ -15,6 +15,8 @@ Basis = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 class Pod(Section):
     """Proper orthogonal descriptors of LAMMPS (ML-POD): linear, fitted by least squares."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     rcut: float = Field(4.5, gt=1, le=12, description="Cutoff radius, Å")
     inner_cutoff: float = Field(
