@@ -14,9 +14,10 @@ from polymorphkd.frames import write_frames
 from polymorphkd.progress import logger
 from polymorphkd.readers import read_frames
 from polymorphkd.settings import Teacher
-from polymorphkd.student import deepmd, train_student
+from polymorphkd.student import train_student
 from polymorphkd.student.checkpoints import usable_checkpoint
 from polymorphkd.student.curve import forget_after
+from polymorphkd.student.training import warn_of_absent
 from polymorphkd.teacher import mace_process, train_teacher
 from polymorphkd.teacher.scores import rmse
 from polymorphkd.teacher.training import read_labelled, warn_if_useless
@@ -67,9 +68,9 @@ def test_a_model_that_is_worse_than_none_is_reported(heard):
 
 def test_an_element_that_no_frame_holds_is_reported(heard):
     frames = distorted(4, 2, ("Al", "Cu"))
-    deepmd._warn_of_absent(frames, ["Al", "Cu"])
+    warn_of_absent(frames, ["Al", "Cu"])
     assert not heard.records
-    deepmd._warn_of_absent(frames, ["Al", "Ni", "Cu"])
+    warn_of_absent(frames, ["Al", "Ni", "Cu"])
     assert "no training frame holds Ni" in heard.text
 
 
