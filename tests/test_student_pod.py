@@ -349,6 +349,8 @@ def test_frames_and_files_that_it_cannot_use_are_refused(tmp_path):
     (tmp_path / "a" / COEFFICIENTS).write_text("of another one")
     with pytest.raises(InputError, match=r"coefficients\.pod: changed since it was trained"):
         load_student("pod", tmp_path / "a" / POTENTIAL)
+    with pytest.raises(EngineError, match=r"model\.pod: LAMMPS fails at frame 0: .*coefficient"):
+        load_student("pod", tmp_path / "a" / MODEL).predict(frames)
     (tmp_path / COEFFICIENTS).write_text("")
     (tmp_path / MODEL).write_bytes(b"\x00\xffnothing")
     with pytest.raises(EngineError, match="it names no species"):

@@ -64,7 +64,7 @@ class PodPredictor:
         Raises
         ------
         EngineError
-            An element that the model does not know.
+            An element that the model does not know; LAMMPS refuses the model or a frame.
         InputError
             A frame that is not periodic.
         """
@@ -83,9 +83,15 @@ class PodPredictor:
             atoms = frames.atoms(index)
             require(self._name, self.elements, sorted(set(atoms.get_chemical_symbols())))
             atoms.calc = self._calculator
-            result.energy[index] = consistent_energy(atoms)
-            result.forces[frames.atoms_of(index)] = atoms.get_forces()
-            result.stress[index] = atoms.get_stress()
+            try:
+                result.energy[index] = consistent_energy(atoms)
+                result.forces[frames.atoms_of(index)] = atoms.get_forces()
+                result.stress[index] = atoms.get_stress()
+            except Exception as error:  # LAMMPS raises this class itself
+                reason, *_ = str(error).splitlines() or [repr(error)]
+                raise EngineError(
+                    f"{self._name}: LAMMPS fails at frame {index}: {reason}"
+                ) from error
         return result
 
     def _warn_of_near_atoms(self, frames: Frames) -> None:
