@@ -246,7 +246,7 @@ def test_the_report_shows_a_scan(inexact, tmp_path):
     assert {len(row) for row in numbers.rows} == {len(numbers.columns)}
 
 
-ALUMINIUM = {
+ALUMINIUM: dict[str, Any] = {
     "elements": ["Al"],
     "landscape": {"cutoff": 3.4},
     "inputs": {"standard": "standard.extxyz", "supplementary": "standard.extxyz"},

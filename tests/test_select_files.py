@@ -1,5 +1,7 @@
 """`polymorphkd select`: tables or structures in, the chosen ones out."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -153,7 +155,7 @@ def test_wrong_calls_get_one_message_and_write_nothing(library, arguments, messa
     assert cli.main(["select", *arguments]) == 1
     error = capsys.readouterr().err
     assert pd.Series(error.replace("\n", " ")).str.contains(message).all(), error
-    assert not any(pd.io.common.file_exists(f"o.{suffix}") for suffix in ("csv", "extxyz"))
+    assert not any(Path(f"o.{suffix}").exists() for suffix in ("csv", "extxyz"))
 
 
 def test_points_of_a_library_get_the_column_that_lowest_compares(library):
