@@ -37,7 +37,7 @@ demo: $(STAMP) ## the whole chain for Al on real DFT -> results/Al/report.html
 	@echo "report: results/Al/report.html"
 
 test: $(STAMP) ## the whole test suite, a miniature chain included
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 test-fast: $(STAMP) ## tests that take seconds
 	$(BIN)/python -m pytest -n 2 -m "not slow and not chain"

@@ -34,7 +34,19 @@ SMALL = {
     "label": {"engine": "ase", "n_shards": 3},
 }
 COMMON = {"materials": ["Al"], "seed": 1}
+LONGEST = ("slurm", "chain", "slow")
 SPLIT = [f"results/Al/split/{name}.extxyz" for name in ("train", "valid", "test")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, so that no worker waits for the last file of another one."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        rank = next(
+            (k for k, mark in enumerate(LONGEST) if item.get_closest_marker(mark)), len(LONGEST)
+        )
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.fixture(scope="session")
