@@ -57,7 +57,7 @@ rule gather_relabelled:
         split=section("split"),
         landscape=section("landscape"),
         algorithm=algorithm("teacher"),
-        code=code("evaluate/cells"),
+        code=code("evaluate/cells", "teacher/relabel", "select/split"),
     message:
         "{wildcards.material}: gathering teacher labels"
     script:

@@ -30,6 +30,26 @@ def test_every_shipped_material_is_valid(path):
         ({"elements": ["Al", "Al"]}, ["elements", "named twice"]),
         ({"select": {"standard": {"count": 5, "resolution": [1, 1]}}}, ["select.standard", "one"]),
         ({"split": {"test_fraction": 1.5}}, ["split.test_fraction", "less than 1"]),
+        (
+            {"split": {"test_fraction": 0.6, "valid_fraction": 0.5}},
+            ["split", "must leave frames for training"],
+        ),
+        (
+            {"student": {"deepmd": {"force_prefactor": [-100, -10]}}},
+            ["student.deepmd.force_prefactor", "greater than or equal to 0"],
+        ),
+        (
+            {"student": {"deepmd": {"force_prefactor": [float("nan"), 10]}}},
+            ["student.deepmd.force_prefactor", "finite number"],
+        ),
+        (
+            {"teacher": {"mace": {"weights": [float("inf"), 1, 1]}}},
+            ["teacher.mace.weights", "finite number"],
+        ),
+        (
+            {"relabel": {"walk": {"temperatures": [300, float("inf")]}}},
+            ["relabel.walk.temperatures", "finite number"],
+        ),
         ({"seeds": {"prototypes": ["fccc"]}}, ["seeds.prototypes.0", "'fcc'"]),
         ({"studnet": {}}, ["studnet", "unknown key", "student"]),
         ({"student": None}, ["student: expected keys and values", "deepmd", "given: None"]),

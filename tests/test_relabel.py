@@ -30,7 +30,8 @@ def some_frames(n: int, seed: int) -> Frames:
         image = bulk("Al", "fcc", random.uniform(3.8, 4.3), cubic=True)
         image.rattle(0.15, rng=random)
         images.append(image)
-    return from_atoms(images).with_meta(parent=[f"seed{i}" for i in range(n)])
+    seeds = [f"seed{i}" for i in range(n)]
+    return from_atoms(images).with_meta(parent=seeds, root=seeds)
 
 
 class Springs:
@@ -175,6 +176,24 @@ def test_test_frames_and_their_near_duplicates_never_pass() -> None:
     # Equal frames go by their id even where no distance is asked for.
     result, table = gather([kept], [records], held_out, LANDSCAPE, 0.0)
     assert set(names) - set(result.frame_ids()) >= {names[5]}
+
+
+def test_the_family_of_test_frames_never_passes() -> None:
+    """Children, parents and siblings, but no siblings of a seed; walks go with their start."""
+    held_out, frames = some_frames(2, 8), some_frames(7, 9)
+    child, parent, sibling, cousin, of_seed, walked, free = frames.frame_ids()
+    first, _ = held_out.frame_ids()
+    held_out = held_out.with_meta(parent=[parent, "mutant"], root="seed")
+    frames = frames.with_meta(
+        parent=[first, "seed", "mutant", "other mutant", "seed", "seed", ""],
+        root="seed",
+        walk_start=[child, parent, sibling, cousin, of_seed, parent, None],
+    )
+    kept, records = relabel(frames, Springs(), Relabel())
+    result, table = gather([kept], [records], held_out, LANDSCAPE, 0.0)
+    status = table.set_index("frame_id")["status"]
+    assert set(status[status == "dropped:kin_of_test"].index) == {child, parent, sibling, walked}
+    assert set(result.frame_ids()) == {cousin, of_seed, free}
 
 
 def test_nothing_left_is_an_error_that_names_the_reasons() -> None:

@@ -13,7 +13,7 @@ from ase.io import read
 from labelled_by_emt import label, write_labelled
 from polymorphkd.deploy import Example, check, write_example
 from polymorphkd.errors import ConfigError, EngineError, InputError
-from polymorphkd.frames import Frames, from_atoms, write_frames
+from polymorphkd.frames import Frames, concatenate, from_atoms, write_frames
 from polymorphkd.predict import labels_of
 from polymorphkd.processes import program
 from polymorphkd.readers import read_frames
@@ -309,6 +309,19 @@ def test_atoms_nearer_than_the_inner_cutoff_are_refused_before_the_fit(tmp_path)
     )
     with pytest.raises(InputError, match=r"student.pod.inner_cutoff"):  # strain takes it nearer
         trained(tmp_path / "b", ["Al", "Cu"], frames, linear(inner_cutoff=shortest))
+
+
+def test_frames_of_the_teacher_nearer_than_the_inner_cutoff_are_left_out(tmp_path, caplog):
+    frames = alloy(16, 7)
+    taught = frames.take(np.arange(4))
+    hit = taught.atoms(2)
+    hit.positions[1] = hit.positions[0] + [0.5, 0.0, 0.0]
+    label(hit)
+    taught = concatenate([taught, from_atoms([hit])])
+    with caplog.at_level("WARNING", logger="polymorphkd"):
+        metrics = trained(tmp_path / "a", ["Al", "Cu"], frames, linear(), taught)
+    assert metrics["frames"] == {"dft": 16, "teacher": 4, "valid": 4}
+    assert "1 of 5 frames of the teacher have atoms within student.pod.inner_cutoff" in caplog.text
 
 
 def test_a_frame_nearer_than_the_inner_cutoff_is_told(tmp_path, caplog):

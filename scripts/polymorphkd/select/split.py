@@ -58,6 +58,29 @@ def _family_links(frame_ids: pd.Series, lineage: pd.DataFrame) -> np.ndarray:
     return np.array(links, dtype=np.int64).reshape(-1, 2)
 
 
+def kin(frames: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
+    """Which frames are of the family of one of `others`, as :func:`groups` links families.
+
+    Parameters
+    ----------
+    frames, others : DataFrame
+        frame_id and, where known, parent and root.
+
+    Returns
+    -------
+    ndarray of bool, one per frame
+        Parents, children and siblings, but not siblings of a seed.
+    """
+
+    def known(table: pd.DataFrame, name: str) -> pd.Series:
+        return table[name].fillna("") if name in table else pd.Series("", index=table.index)
+
+    parents, elder = known(frames, "parent"), set(known(others, "parent")) - {""}
+    found = frames["frame_id"].isin(elder) | parents.isin(set(others["frame_id"]))
+    found |= parents.isin(elder) & (parents != known(frames, "root"))
+    return np.asarray(found, dtype=bool)
+
+
 def _serpentine(index: np.ndarray) -> np.ndarray:
     """Rank of cells along a path that visits neighbouring cells one after the other."""
     column, row = index[:, 0], index[:, 1]
@@ -107,8 +130,6 @@ def split_frames(
             settings.test_fraction,
         ]
     )
-    if wanted[0] <= 0:
-        raise StageError("split: test_fraction + valid_fraction must leave frames for training")
     credit = np.zeros(3)
     chosen = np.zeros(n_groups, dtype=np.int64)
     for g in np.lexsort((random, path)):

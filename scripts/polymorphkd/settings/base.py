@@ -28,6 +28,12 @@ class Section(BaseModel):
         return _as_text(value)
 
 
+class FiniteSection(Section):
+    """Section none of whose numbers may be infinite or NaN."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
 def _as_text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 

@@ -140,3 +140,9 @@ class Split(Section):
         description="Constant by which pressure times volume of the labels differs from that of "
         "their energies, eV per atom (VASP at a low ENCUT: negative); taken off all stresses here",
     )
+
+    @model_validator(mode="after")
+    def _training_set(self) -> Split:
+        if self.test_fraction + self.valid_fraction >= 1:
+            raise ValueError("test_fraction and valid_fraction must leave frames for training")
+        return self

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from .base import Count, Section
+from .base import Count, FiniteSection, Section
 from .faults import Fault, Faults, faults
 from .student_pod import Pod
 
@@ -23,9 +23,11 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 Label = Literal["energy", "forces", "virial"]
+Prefactor = Annotated[float, Field(ge=0)]
+Prefactors = tuple[Prefactor, Prefactor]
 
 
-class Deepmd(Section):
+class Deepmd(FiniteSection):
     """DeePMD se_e2_a network and training (TensorFlow backend)."""
 
     rcut: float = Field(6.0, gt=1, le=12, description="Cutoff radius, Å")
@@ -45,9 +47,9 @@ class Deepmd(Section):
     steps: Count = Field(60000, description="Training steps of each student")
     learning_rate: float = Field(5e-3, gt=0, le=1, description="Initial learning rate")
     final_learning_rate: float = Field(1e-5, gt=0, description="Final learning rate")
-    energy_prefactor: tuple[float, float] = Field((1, 10), description="Loss, start and end")
-    force_prefactor: tuple[float, float] = Field((100, 10), description="Loss, start and end")
-    virial_prefactor: tuple[float, float] = Field((0.1, 0.5), description="Loss, start and end")
+    energy_prefactor: Prefactors = Field((1, 10), description="Loss, start and end")
+    force_prefactor: Prefactors = Field((100, 10), description="Loss, start and end")
+    virial_prefactor: Prefactors = Field((0.1, 0.5), description="Loss, start and end")
     fine_tune_steps: int = Field(
         0,
         ge=0,

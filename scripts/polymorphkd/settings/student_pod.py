@@ -5,18 +5,16 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from .base import Count, Section
+from .base import Count, FiniteSection
 
 Basis = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 """Number of radial functions and highest angular degree of an order of bodies."""
 
 
-class Pod(Section):
+class Pod(FiniteSection):
     """Proper orthogonal descriptors of LAMMPS (ML-POD): linear, fitted by least squares."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
     rcut: float = Field(4.5, gt=1, le=12, description="Cutoff radius, Å")
     inner_cutoff: float = Field(

