@@ -79,13 +79,15 @@ def check_environments(arguments: argparse.Namespace) -> None:
     for family in arguments.families:
         if family != "dpmd":
             changes = architecture(family, quick)
-            settings = recipe(data.stem, elements_of(data), quick, changes, arguments.budget)
+            settings = recipe(
+                data.stem, elements_of(data, arguments.budget), quick, changes, arguments.budget
+            )
             check_teacher(settings.teacher, [], settings.elements)
 
 
 def heading(data: Path, budget: int, quick: bool) -> dict[str, Any]:
     """What all runs of a file of results share; of each family the settings that act."""
-    elements = elements_of(data)
+    elements = elements_of(data, budget)
     settings = {
         name: acting(recipe(data.stem, elements, quick, architecture(name, quick), budget))
         for name in FAMILIES

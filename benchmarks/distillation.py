@@ -21,17 +21,18 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import yaml
 from evidence.case import Case, acting, elements_of, fit_count, make_case, recipe
 from evidence.command import common_options, outcome
 from evidence.results import Results, Runs, earlier, estimated, measured
-from evidence.stages import cost, scored, student, supplementary, teacher
+from evidence.stages import cost, scored, student, supplementary, teacher, teacher_folder
+from polymorphkd.config import read_yaml
 from polymorphkd.errors import InputError
 from polymorphkd.student import load_student
 
@@ -58,11 +59,20 @@ def run_model(case: Case, name: str) -> dict[str, Any]:
     `rest` are the training frames beyond the budget, so `dnn-all` is not judged on them; `fit`,
     `budget` and `pool` are what the teacher, a student and `dnn-all` were trained on.
     """
+    started = time.time()
     if name == "teacher":
-        return scored(case, lambda: teacher(case), ("test", "rest", "fit"))
-    sets = ("test", "pool") if name == "dnn-all" else ("test", "rest", "budget")
-    kind = case.settings.student.kind
-    return scored(case, lambda: load_student(kind, student_file(case, name)), sets)
+        found = scored(case, lambda: teacher(case), ("test", "rest", "fit"))
+        model = teacher_folder(case) / "0.model"
+    else:
+        sets = ("test", "pool") if name == "dnn-all" else ("test", "rest", "budget")
+        kind = case.settings.student.kind
+        found = scored(case, lambda: load_student(kind, student_file(case, name)), sets)
+        model = student_file(case, name)
+    if (
+        model.stat().st_mtime < started
+    ):  # made by an earlier run: this one says nothing of its cost
+        del found["cpu_seconds"]
+    return found
 
 
 def gains(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -182,7 +192,9 @@ def models(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     if not arguments.scan:
         return found
     data, changes = arguments.data, own_settings(arguments)
-    settings = recipe(data.stem, elements_of(data), arguments.quick, changes, arguments.budget)
+    settings = recipe(
+        data.stem, elements_of(data, arguments.budget), arguments.quick, changes, arguments.budget
+    )
     if not settings.student.scan:
         raise InputError(
             f"--scan: the recipe of {data.stem} at {arguments.budget} frames has no student.scan; "
@@ -199,12 +211,12 @@ def holds(run: Mapping[str, Any], name: str, differs: Mapping[str, Any]) -> bool
 
 def own_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Settings of the file --set."""
-    return (yaml.safe_load(arguments.set.read_text()) or {}) if arguments.set else {}
+    return read_yaml(arguments.set) if arguments.set else {}
 
 
 def heading(data: Path, budget: int, quick: bool, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What all runs of a file of results share."""
-    settings = recipe(data.stem, elements_of(data), quick, changes, budget)
+    settings = recipe(data.stem, elements_of(data, budget), quick, changes, budget)
     return {
         "data": data.name, "budget": budget, "teacher_frames": fit_count(budget), "quick": quick,
         "settings": acting(settings),
@@ -222,12 +234,15 @@ def estimate(arguments: argparse.Namespace) -> str:
     data = arguments.data
     head = heading(data, arguments.budget, False, own_settings(arguments))
     done = earlier(arguments.json, head, "runs")
-    wanted = [
-        name
-        for seed in seeds(arguments)
-        for name, differs in models(arguments).items()
-        if not holds(done.get(str(seed), {}), name, differs)
-    ]
+    wanted = []
+    for seed in seeds(arguments):
+        run = done.get(str(seed), {})
+        new = [
+            name for name, differs in models(arguments).items() if not holds(run, name, differs)
+        ]
+        if "teacher" not in {*new, *run} and any(name.startswith(DISTILLED) for name in new):
+            new.append("teacher")
+        wanted += new
     known = measured("distillation_*.json", data.name, head["settings"]["student"])
     return estimated(data.name, wanted, known)
 

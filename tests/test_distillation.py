@@ -238,6 +238,27 @@ def test_a_first_seed_beyond_the_last_is_refused(labelled):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--budget", "0"), "a budget of 0 frames: at least 4 are needed"),
+        (("--budget", "33"), "32 training frames, fewer than 33"),
+        (("--budget", "33", "--estimate"), "32 training frames, fewer than 33"),
+        (("--set", "none.yaml"), "none.yaml: no such file"),
+        (("--set", "text.yaml"), "text.yaml: expected keys and values, found str"),
+        (("--json", "torn.json"), "torn.json: not valid JSON"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is_made(labelled, tmp_path, more, message):
+    (tmp_path / "text.yaml").write_text("a text\n")
+    (tmp_path / "torn.json").write_text('{"data": ')
+    done = run(labelled, *more)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_scan_of_nothing_is_refused(labelled):
     done = run(labelled, "--scan")
     assert done.returncode == 1

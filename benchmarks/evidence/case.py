@@ -33,6 +33,9 @@ FEW = 30
 """Frames below which a budget spares none: the teacher, too, trains on all of them, and its check
 are frames that it knows."""
 
+LEAST = 4
+"""Frames of the smallest budget."""
+
 SETS = ("budget", "fit", "check", "rest", "pool", "test")
 """DFT frames of the budget, the two parts of them that the teacher sees, frames beyond the
 budget (recipes are chosen on them), all frames but the test, and the published test set."""
@@ -149,7 +152,7 @@ def make_case(
     InputError
         The set has no split, or fewer frames than the budget.
     """
-    settings = recipe(data.stem, elements_of(data), quick, changes or {}, budget)
+    settings = recipe(data.stem, elements_of(data, budget), quick, changes or {}, budget)
     pulay = settings.split.pulay_virial
     name = f"{data.stem}-{budget}-{seed}" + ("" if method == "grid" else f"-{method}")
     name += f"{pulay:+g}eV" if pulay else ""
@@ -160,17 +163,23 @@ def make_case(
     return case
 
 
-def elements_of(data: Path) -> list[str]:
-    """Chemical symbols of a labelled set.
+def elements_of(data: Path, budget: int) -> list[str]:
+    """Chemical symbols of a labelled set from which a budget can be drawn.
 
     Raises
     ------
     InputError
-        Its frames do not say which of them are the test.
+        Its frames do not say which of them are the test, or are too few for the budget, or
+        the budget too small to train on.
     """
-    frames = read_frames(data)
+    if budget < LEAST:
+        raise InputError(f"a budget of {budget} frames: at least {LEAST} are needed")
+    frames = read_frames(data).sorted_by_id()
     if "split" not in frames.meta or set(frames.meta["split"]) != {"train", "test"}:
         raise InputError(f"{data}: every frame needs split=train or split=test, and both occur")
+    n_training = int((frames.meta["split"] == "train").sum())
+    if n_training < budget:
+        raise InputError(f"{data}: {n_training} training frames, fewer than {budget}")
     return sorted({chemical_symbols[z] for z in np.unique(frames.numbers)})
 
 
@@ -188,8 +197,6 @@ def _write_sets(case: Case, frames: Frames, method: str) -> None:
     case.folder.mkdir(parents=True, exist_ok=True)
     is_test = (frames.meta["split"] == "test").to_numpy()
     pool = frames.take(np.flatnonzero(~is_test))
-    if len(pool) < case.budget:
-        raise InputError(f"{case.data}: {len(pool)} training frames, fewer than {case.budget}")
     random = rng(case.seed, case.name, "budget", case.budget)
     rows = draw(pool, case.budget, method, random)
     check = random.permutation(rows)[: check_count(case.budget)]

@@ -37,11 +37,14 @@ def earlier(path: Path | None, head: Mapping[str, Any], key: str) -> dict[str, A
     Raises
     ------
     InputError
-        The file is of something else.
+        The file is of something else, or damaged.
     """
     if path is None or not path.is_file():
         return {}
-    found = json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); mend it or remove it") from error
     differs = [name for name in head if found.get(name) != head[name]]
     if differs:
         raise InputError(
