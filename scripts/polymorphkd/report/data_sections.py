@@ -210,8 +210,8 @@ def _relabel_table(records: pd.DataFrame) -> TableBlock:
         "Supplementary frames, those of their walks included, that the teacher labelled, and "
         "those dropped: because the teacher predicts a force beyond the limit or a label that "
         "is no number, because its members disagree, or because the frame is a near-duplicate "
-        "of a test or validation frame. With relabel.proposals, frames on which they disagree "
-        "are in relabel/proposals.extxyz.",
+        "of a test or validation frame or of its family. With relabel.proposals, frames on which "
+        "they disagree are in relabel/proposals.extxyz.",
         [Origin("gather_relabelled", "relabel/records.parquet")],
     )
 
