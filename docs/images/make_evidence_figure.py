@@ -85,8 +85,11 @@ def draw(output: Path) -> None:
         plt.close(figure)
 
 
-TRAINING_FRAMES = {"Si": 214, "Mo": 194, "Cu": 263}
+TRAINING_FRAMES = {"Si": 214, "Mo": 194, "Cu": 262}
 """Frames of the published training sets, those of `dnn-all`."""
+OTHERS = ("_wide", "_short", "_brief")
+"""Endings of results of other bases and of other numbers of steps."""
+
 LINEAR = Look("linear, DFT only", "#CC79A7", "o")
 LOOKS = {name: MODELS[name] for name in NAMES} | {"linear": LINEAR}
 
@@ -98,7 +101,7 @@ def by_frames(symbol: str) -> dict[str, dict[int, list[float]]]:
         content = json.loads(path.read_text())
         student = content["settings"]["student"]
         linear = student["kind"] == "pod"
-        if path.stem.endswith("_wide") or student.get("size", "medium") != "medium":
+        if path.stem.endswith(OTHERS) or student.get("size", "medium") != "medium":
             continue
         for run in content["runs"].values():
             for name, numbers in run.items():
