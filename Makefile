@@ -54,6 +54,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	@$(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/small.yaml --json $(RESULTS)_Si_small.json --estimate
 	@for set in pod wide tiny; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --json $(RESULTS)_Si_$$set.json --estimate || exit 1; done
 	@for set in short brief; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn --json $(RESULTS)_Si_$$set.json --estimate || exit 1; done
+	@for case in "Mo 12" "Cu 10"; do set -- $$case; $(DISTILL) --data $(DATA)/$$1.extxyz --budget $$2 --set benchmarks/evidence/brief.yaml --models dnn --json $(RESULTS)_$$1_$$2_brief.json --estimate || exit 1; done
 	@for set in pod wide; do $(DISTILL) --budget 12 --data $(DATA)/Mo.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --json $(RESULTS)_Mo_12_$$set.json --estimate || exit 1; done
 	@$(BIN)/python benchmarks/architectures.py --data $(DATA)/Si.extxyz --json benchmarks/results/architectures_Si.json --estimate
 	@$(BIN)/python benchmarks/learning.py --estimate
@@ -65,6 +66,7 @@ evidence: $(STAMP) ## benchmarks of the learning; says first how long (DATA=fold
 	$(DISTILL) --data $(DATA)/Si.extxyz --cost --json $(RESULTS)_Si.json
 	for set in pod wide tiny; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --cost --json $(RESULTS)_Si_$$set.json || exit 1; done
 	for set in short brief; do $(DISTILL) --data $(DATA)/Si.extxyz --set benchmarks/evidence/$$set.yaml --models dnn --json $(RESULTS)_Si_$$set.json || exit 1; done
+	for case in "Mo 12" "Cu 10"; do set -- $$case; $(DISTILL) --data $(DATA)/$$1.extxyz --budget $$2 --set benchmarks/evidence/brief.yaml --models dnn --json $(RESULTS)_$$1_$$2_brief.json || exit 1; done
 	for set in pod wide; do $(DISTILL) --budget 12 --data $(DATA)/Mo.extxyz --set benchmarks/evidence/$$set.yaml --models dnn dnn-kd --cost --json $(RESULTS)_Mo_12_$$set.json || exit 1; done
 	$(MAKE) evidence-linear
 	$(BIN)/python docs/images/make_evidence_figure.py
