@@ -68,10 +68,8 @@ def run_model(case: Case, name: str) -> dict[str, Any]:
         kind = case.settings.student.kind
         found = scored(case, lambda: load_student(kind, student_file(case, name)), sets)
         model = student_file(case, name)
-    if (
-        model.stat().st_mtime < started
-    ):  # made by an earlier run: this one says nothing of its cost
-        del found["cpu_seconds"]
+    if model.stat().st_mtime < started:
+        del found["cpu_seconds"]  # an earlier run made it, so this one does not know its cost
     return found
 
 

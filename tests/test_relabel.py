@@ -196,6 +196,23 @@ def test_the_family_of_test_frames_never_passes() -> None:
     assert set(result.frame_ids()) == {cousin, of_seed, free}
 
 
+def test_a_walk_from_a_test_frame_or_its_duplicate_never_passes() -> None:
+    frames = some_frames(6, 10)
+    names = frames.frame_ids()
+    nearly = frames.atoms(1)
+    nearly.positions[0, 0] += 1e-4
+    held_out = concatenate([from_atoms([frames.atoms(0), nearly]), some_frames(1, 11)])
+    frames = frames.with_meta(
+        parent="", walk_start=[names[0], names[1], names[0], names[1], names[4], names[4]]
+    )
+    kept, records = relabel(frames, Springs(), Relabel())
+    result, table = gather([kept], [records], held_out, LANDSCAPE, DISTANCE)
+    assert set(result.frame_ids()) == set(names[4:])
+    status = table.set_index("frame_id")["status"]
+    assert list(status[names[:2]]) == ["dropped:near_test"] * 2
+    assert list(status[names[2:4]]) == ["dropped:kin_of_test"] * 2
+
+
 def test_nothing_left_is_an_error_that_names_the_reasons() -> None:
     frames = some_frames(4, 6)
     kept, records = relabel(frames, Springs(), Relabel(max_force=1e-3))

@@ -69,14 +69,15 @@ def kin(frames: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     ndarray of bool, one per frame
-        Parents, children and siblings, but not siblings of a seed.
+        The frames themselves, parents, children and siblings, but not siblings of a seed.
     """
 
     def known(table: pd.DataFrame, name: str) -> pd.Series:
         return table[name].fillna("") if name in table else pd.Series("", index=table.index)
 
     parents, elder = known(frames, "parent"), set(known(others, "parent")) - {""}
-    found = frames["frame_id"].isin(elder) | parents.isin(set(others["frame_id"]))
+    ids = set(others["frame_id"])
+    found = frames["frame_id"].isin(ids | elder) | parents.isin(ids)
     found |= parents.isin(elder) & (parents != known(frames, "root"))
     return np.asarray(found, dtype=bool)
 

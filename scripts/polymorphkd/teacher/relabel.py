@@ -135,9 +135,12 @@ def gather(
     frames = concatenate(shards).sorted_by_id()
     table = pd.concat(list(records), ignore_index=True).sort_values("frame_id", ignore_index=True)
     names = np.array(frames.frame_ids(), dtype=str)
-    related = kin(_lineage(frames), _lineage(held_out))
+    lineage = _lineage(frames)
     close = np.isin(names, held_out.frame_ids())
     close |= near(frames, held_out, landscape, distance, cutoff)
+    # Walks that began close to a held-out frame are of its family.
+    begun = lineage["frame_id"].isin(names[close]).to_numpy()
+    related = kin(lineage, _lineage(held_out)) | begun
     for status, dropped in (("kin_of_test", related), ("near_test", close)):
         table.loc[table["frame_id"].isin(names[dropped]), "status"] = f"dropped:{status}"
     seen = related | close
